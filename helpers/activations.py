@@ -1,0 +1,211 @@
+"""The activation units: value, derivative, torch module, colour and line style of each.
+
+Problems 2 and 3 compare six units, listed in `UNITS`; the lecture companion adds softplus and the
+identity. `ACTIVATIONS` is the one dictionary of them all: adding a unit is adding an entry.
+
+The NumPy functions take a scalar or an array of any shape, keep float32 and float64, and stay
+finite and silent for any finite input: every exponential is taken of −|z|, so none overflows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+LEAKY_SLOPE = 0.01  # slope of LeakyReLU below zero, PyTorch's default
+BETA_RANGE = 0.1  # Swish draws its β from U(−0.1, 0.1)
+
+
+def _float(z: ArrayLike) -> NDArray:
+    z = np.asarray(z)
+    return z if np.issubdtype(z.dtype, np.floating) else z.astype(np.float64)
+
+
+def identity(z: ArrayLike) -> NDArray:
+    """Return z itself."""
+    return _float(z) * 1
+
+
+def identity_derivative(z: ArrayLike) -> NDArray:
+    """Return 1 for every z."""
+    return np.ones_like(_float(z))
+
+
+def relu(z: ArrayLike) -> NDArray:
+    """Return max(z, 0)."""
+    return np.maximum(_float(z), 0)
+
+
+def relu_derivative(z: ArrayLike) -> NDArray:
+    """Return 1 for z > 0 and 0 for z ≤ 0 (PyTorch's convention at the kink)."""
+    z = _float(z)
+    return (z > 0).astype(z.dtype)
+
+
+def leaky_relu(z: ArrayLike) -> NDArray:
+    """Return z for z > 0 and 0.01 z for z ≤ 0 (Maas et al. 2013)."""
+    z = _float(z)
+    return np.where(z > 0, z, LEAKY_SLOPE * z).astype(z.dtype)
+
+
+def leaky_relu_derivative(z: ArrayLike) -> NDArray:
+    """Return 1 for z > 0 and 0.01 for z ≤ 0."""
+    z = _float(z)
+    return np.where(z > 0, 1, LEAKY_SLOPE).astype(z.dtype)
+
+
+def sigmoid(z: ArrayLike) -> NDArray:
+    """Return s(z) = 1 / (1 + e^−z)."""
+    z = _float(z)
+    e = np.exp(-np.abs(z))
+    return np.where(z >= 0, 1, e) / (1 + e)
+
+
+def sigmoid_derivative(z: ArrayLike) -> NDArray:
+    """Return s(z) (1 − s(z)), at most ¼."""
+    e = np.exp(-np.abs(_float(z)))
+    return e / (1 + e) ** 2
+
+
+def tanh(z: ArrayLike) -> NDArray:
+    """Return (e^z − e^−z) / (e^z + e^−z)."""
+    return np.tanh(_float(z))
+
+
+def tanh_derivative(z: ArrayLike) -> NDArray:
+    """Return 1 − tanh²(z), which is 4 s(2z) (1 − s(2z)), at most 1."""
+    return 4 * sigmoid_derivative(2 * _float(z))
+
+
+def softplus(z: ArrayLike) -> NDArray:
+    """Return ln(1 + e^z), a smooth ReLU."""
+    z = _float(z)
+    return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
+
+
+def softplus_derivative(z: ArrayLike) -> NDArray:
+    """Return s(z)."""
+    return sigmoid(z)
+
+
+def swish(z: ArrayLike, beta: float = 1.0) -> NDArray:
+    """Return z s(βz) (Ramachandran, Zoph and Le 2017)."""
+    z = _float(z)
+    return z * sigmoid(beta * z)
+
+
+def swish_derivative(z: ArrayLike, beta: float = 1.0) -> NDArray:
+    """Return s(βz) + βz s(βz) (1 − s(βz))."""
+    z = _float(z)
+    return sigmoid(beta * z) + beta * z * sigmoid_derivative(beta * z)
+
+
+def _mish_parts(z: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    # tanh(ln(1 + e^z)) = n / (n + 2) with n = e^z (e^z + 2); both sides scaled by e^−2z for z ≥ 0.
+    e = np.exp(-np.abs(z))
+    numerator = np.where(z >= 0, 1 + 2 * e, e * (e + 2))
+    denominator = np.where(z >= 0, 1 + 2 * e + 2 * e * e, e * (e + 2) + 2)
+    return e, numerator, denominator
+
+
+def mish(z: ArrayLike) -> NDArray:
+    """Return z tanh(ln(1 + e^z)) (Misra 2019)."""
+    z = _float(z)
+    _, numerator, denominator = _mish_parts(z)
+    return z * (numerator / denominator)
+
+
+def mish_derivative(z: ArrayLike) -> NDArray:
+    """Return t + z (1 − t²) s(z) with t = tanh(ln(1 + e^z))."""
+    z = _float(z)
+    e, numerator, denominator = _mish_parts(z)
+    slope = 4 * e * (1 + e) * np.where(z >= 0, e, 1) / denominator**2  # (1 − t²) s(z)
+    return numerator / denominator + z * slope
+
+
+class Mish(nn.Module):
+    """Mish as a torch module, with one exponential instead of `nn.Mish`'s chain of three."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return z tanh(ln(1 + e^z)), of z's shape and dtype."""
+        e = torch.exp(-z.abs())
+        positive = (1 + 2 * e) / (1 + 2 * e + 2 * e * e)
+        negative = e * (e + 2) / (e * (e + 2) + 2)
+        return z * torch.where(z >= 0, positive, negative)
+
+
+class Swish(nn.Module):
+    """Swish as a torch module, z s(βz), with one learned scalar β."""
+
+    def __init__(self, beta: float | None = None) -> None:
+        """Make the unit; β is drawn from U(−0.1, 0.1) by torch's generator unless given."""
+        super().__init__()
+        start = torch.empty(()).uniform_(-BETA_RANGE, BETA_RANGE) if beta is None else beta
+        self.beta = nn.Parameter(torch.as_tensor(start, dtype=torch.float32))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return z s(βz), of z's shape."""
+        return z * torch.sigmoid(self.beta * z)
+
+
+@dataclass(frozen=True)
+class Activation:
+    """One unit: its names, NumPy functions, torch module, and how every figure draws it."""
+
+    name: str
+    label: str
+    value: Callable[..., NDArray]
+    derivative: Callable[..., NDArray]
+    module: Callable[[], nn.Module]
+    color: str
+    linestyle: str | tuple
+
+    def __repr__(self) -> str:
+        """Return for instance `Activation(relu)`."""
+        return f"Activation({self.name})"
+
+
+# Okabe–Ito's palette; its sky blue, orange and pink darkened to a contrast of 3:1 on white.
+ACTIVATIONS = {
+    unit.name: unit
+    for unit in (
+        Activation("relu", "ReLU", relu, relu_derivative, nn.ReLU, "#0072B2", "-"),
+        Activation("sigmoid", "Sigmoid", sigmoid, sigmoid_derivative, nn.Sigmoid, "#D55E00", "--"),
+        Activation(
+            "leaky_relu",
+            "LeakyReLU",
+            leaky_relu,
+            leaky_relu_derivative,
+            lambda: nn.LeakyReLU(LEAKY_SLOPE),
+            "#3A8FC4",
+            ":",
+        ),
+        Activation("tanh", "Tanh", tanh, tanh_derivative, nn.Tanh, "#B07800", "-."),
+        Activation("mish", "Mish", mish, mish_derivative, Mish, "#00825F", (0, (6, 1.5, 1, 1.5, 1, 1.5))),
+        Activation("swish", "Swish", swish, swish_derivative, Swish, "#B85C92", (0, (3, 1))),
+        Activation(
+            "softplus", "Softplus", softplus, softplus_derivative, nn.Softplus, "#666666", (0, (8, 2))
+        ),
+        Activation(
+            "identity", "Identity", identity, identity_derivative, nn.Identity, "#000000", (0, (1, 2))
+        ),
+    )
+}
+
+UNITS = ("relu", "sigmoid", "leaky_relu", "tanh", "mish", "swish")  # the six of problem 3
+
+
+def get(name: str) -> Activation:
+    """Return the unit of that name.
+
+    Raises:
+        ValueError: no unit is called so.
+    """
+    try:
+        return ACTIVATIONS[name]
+    except (KeyError, TypeError):
+        known = ", ".join(ACTIVATIONS)
+        raise ValueError(f"activation {name!r} unknown; choose from {known}") from None
