@@ -1,0 +1,72 @@
+# `make help` lists the targets. Each sets up .venv first, which takes minutes once and then no time.
+# PYTHON=/path/to/python make lab    chooses the Python that .venv is made with.
+
+ifeq ($(OS),Windows_NT)
+VENV_PYTHON := .venv/Scripts/python.exe
+else
+VENV_PYTHON := .venv/bin/python
+endif
+
+# .venv's kernel is used even where the user has another one of that name.
+export JUPYTER_PREFER_ENV_PATH := 1
+
+# Tests shorten the long loops and show no progress bars.
+test test-browser: export QUICK_RUN := 1
+test test-browser: export TQDM_DISABLE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test test-browser run lint release grade-demo bench setup setup-dev clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+lab: setup ## set up and open JupyterLab on the notebooks
+	$(VENV_PYTHON) -m jupyterlab notebooks
+
+test: setup-dev ## run the unit tests and every notebook (QUICK_RUN=1 shortens the long loops)
+	$(VENV_PYTHON) -m pytest --nbval-lax --nbval-current-env tests $(wildcard notebooks)
+
+test-browser: setup-dev ## run the browser tests (they need Chromium)
+	$(VENV_PYTHON) -m pytest $(or $(wildcard tests/browser),--version)
+
+run: setup-dev ## execute the solution notebooks in full; copies and HTML pages go to build/
+	$(VENV_PYTHON) tools/run_notebooks.py
+
+lint: setup-dev ## check style, types and the notebooks' outputs
+	$(VENV_PYTHON) -m ruff check .
+	$(VENV_PYTHON) -m ruff format --check .
+	$(VENV_PYTHON) -m mypy
+	$(VENV_PYTHON) tools/check_outputs.py
+
+release: setup-dev ## generate the student notebooks from the solutions
+	$(VENV_PYTHON) tools/release.py
+
+grade-demo: setup-dev ## grade a blank and a solved submission in a scratch course
+	$(VENV_PYTHON) tools/grade_demo.py
+
+bench: setup-dev ## measure the learning-rate search
+	$(VENV_PYTHON) -m benchmarks.search
+
+clean: ## delete .venv, build/ and caches; data/ stays
+	rm -rf .venv build .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info
+
+# Any Python in range can do the set-up, the one of an existing .venv included.
+PYTHONS := python3 python python3.13 python3.12 python3.11 python3.10 $(VENV_PYTHON)
+IN_RANGE := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
+ifdef PYTHON
+SET_UP = "$(PYTHON)" -c '$(IN_RANGE)' 2>/dev/null || { \
+	echo 'PYTHON=$(PYTHON) is not a Python from 3.10 to 3.13.' >&2; exit 1; }; \
+	"$(PYTHON)" tools/setup_env.py --insist
+else
+SET_UP = found=; for python in $(PYTHONS); do \
+	if "$$python" -c '$(IN_RANGE)' >/dev/null 2>&1; then found=$$python; break; fi; done; \
+	test -n "$$found" || { echo 'No Python from 3.10 to 3.13 was found: install one' \
+	'(python.org), or name it: make PYTHON=/path/to/python ...' >&2; exit 1; }; \
+	"$$found" tools/setup_env.py
+endif
+
+setup:
+	@$(SET_UP) lab
+
+setup-dev:
+	@$(SET_UP) dev

@@ -1,0 +1,154 @@
+"""Makes .venv, or repairs it, or sees in a moment that nothing is to be done.
+
+The Makefile calls this before every target. A stamp in .venv, written last and only after
+success, holds a fingerprint of what was installed; while it matches, nothing is installed. So an
+interrupted set-up has no stamp and is taken up again by the next call.
+
+Uses the standard library only: it runs before anything is installed.
+"""
+
+import argparse
+import csv
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+OLDEST, NEWEST = (3, 10), (3, 13)  # as in pyproject.toml and environment.yml
+REQUIREMENTS = {"lab": ["requirements.txt"], "dev": ["requirements.txt", "requirements-dev.txt"]}
+
+class SetupError(Exception):
+    """A set-up that cannot go on; the message says what to do."""
+
+
+def venv_python(venv: Path) -> Path:
+    """Returns the path of the Python inside `venv`."""
+    return venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def usable_version(venv: Path) -> tuple[int, int] | None:
+    """Returns the version of the Python in `venv`; None if it or its pip does not start."""
+    code = "import sys, pip, json; print(json.dumps(sys.version_info[:2]))"
+    try:
+        run = subprocess.run([venv_python(venv), "-c", code], capture_output=True, text=True)
+        return tuple(json.loads(run.stdout)) if run.returncode == 0 else None
+    except (OSError, ValueError):
+        return None
+
+
+def make_venv(venv: Path) -> None:
+    """Makes `venv` anew, whatever stands there now."""
+    if venv.is_symlink() or venv.is_file():
+        venv.unlink()
+    python = getattr(sys, "_base_executable", sys.executable)
+    print(f"Making {venv.name} with Python {sys.version.split()[0]} ...", flush=True)
+    run = subprocess.run([python, "-m", "venv", "--clear", venv], capture_output=True, text=True)
+    if run.returncode != 0:
+        print(run.stdout + run.stderr, file=sys.stderr)
+        raise SetupError(
+            f"{python} could not make {venv}: see the lines above. On Debian and Ubuntu, "
+            "`sudo apt install python3-venv` usually helps."
+        )
+
+
+def fingerprint(root: Path, kind: str, version: tuple[int, int]) -> str:
+    """Returns a digest of all that decides what `.venv` has to hold."""
+    digest = hashlib.sha256(repr((kind, version, str(root))).encode())
+    for name in ["pyproject.toml", *REQUIREMENTS[kind]]:
+        digest.update((root / name).read_bytes())
+    return digest.hexdigest()
+
+
+def forget_damaged(venv: Path) -> list[str]:
+    """Returns the packages that an interrupted installation left with missing or cut files.
+
+    pip would take them for installed. Their records are deleted, so that it installs them again.
+    """
+    library = next(iter([*venv.glob("lib/python*/site-packages"), venv / "Lib/site-packages"]))
+    damaged = []
+    for info in library.glob("[!~]*.dist-info"):
+        try:
+            with (info / "RECORD").open(newline="", encoding="utf-8") as record:
+                whole = all(
+                    path.endswith(".pyc") or not size or (library / path).stat().st_size == int(size)
+                    for path, _, size in csv.reader(record)
+                )
+        except (OSError, ValueError):
+            whole = False
+        if not whole:
+            damaged.append(info.name.split("-")[0])
+            shutil.rmtree(info)
+    return damaged
+
+
+def install(root: Path, venv: Path, kind: str) -> None:
+    """Installs what `kind` needs and makes `helpers` importable from any folder."""
+
+    def pip(*arguments: str) -> None:
+        command = [venv_python(venv), "-m", "pip", "--disable-pip-version-check", "install"]
+        if subprocess.run([*command, "--quiet", *arguments], cwd=root).returncode != 0:
+            raise SetupError(
+                "pip could not install the packages: see the lines above. Once the cause is gone "
+                "(often the network or a full disk), the same command goes on from here."
+            )
+
+    # setuptools is what `-e .` is built with; having it here lets a later call work offline.
+    pip("setuptools>=77", *(word for name in REQUIREMENTS[kind] for word in ("-r", name)))
+    pip("--no-deps", "--no-build-isolation", "-e", ".")
+
+
+def set_up(root: Path, kind: str, insist: bool) -> str:
+    """Brings `root/.venv` up to date for `kind` and returns a sentence on what was done.
+
+    Args:
+        root: the folder of the Makefile.
+        kind: "lab" for what students need, "dev" for what tests need as well.
+        insist: whether .venv must have the version of the running Python.
+    """
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        raise SetupError(f"Python {sys.version.split()[0]} is outside 3.10 to 3.13.")
+    venv = root / ".venv"
+    version = usable_version(venv)
+    wrong = insist and version != sys.version_info[:2]
+    if version is None or wrong or not OLDEST <= version <= NEWEST:
+        make_venv(venv)
+        version = sys.version_info[:2]
+    # "dev" holds all of "lab": either stamp does for "lab".
+    for done in ("dev", kind):
+        stamp = venv / f"installed-{done}"
+        if stamp.exists() and stamp.read_text() == fingerprint(root, done, version):
+            return "ready"
+    for old in venv.glob("installed-*"):
+        old.unlink()
+    print("Installing the packages into .venv; the first time takes some minutes.", flush=True)
+    damaged = forget_damaged(venv)
+    if damaged:
+        print("Repairing", ", ".join(damaged), "...", flush=True)
+    install(root, venv, kind)
+    stamp = venv / f"installed-{kind}"
+    stamp.write_text(fingerprint(root, kind, version))
+    return "installed"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs `set_up` for the Makefile; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("kind", choices=REQUIREMENTS)
+    parser.add_argument("--insist", action="store_true", help="use this very version of Python")
+    options = parser.parse_args(arguments)
+    try:
+        set_up(Path(__file__).resolve().parent.parent, options.kind, options.insist)
+    except SetupError as error:
+        print(f"Set-up stopped: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"Set-up stopped: {error}. The project's folder must be writable.", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
