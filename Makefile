@@ -15,10 +15,11 @@ test test-browser: export QUICK_RUN := 1
 test test-browser: export TQDM_DISABLE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-browser run lint release grade-demo bench setup setup-dev clean
+.PHONY: help lab test test-browser run release grade-demo bench setup setup-dev clean \
+	lint lint-style lint-types lint-outputs
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' Makefile
 
 lab: setup ## set up and open JupyterLab on the notebooks
 	$(VENV_PYTHON) -m jupyterlab notebooks
@@ -29,13 +30,19 @@ test: setup-dev ## run the unit tests and every notebook (QUICK_RUN=1 shortens t
 test-browser: setup-dev ## run the browser tests (they need Chromium)
 	$(VENV_PYTHON) -m pytest $(or $(wildcard tests/browser),--version)
 
-run: setup-dev ## execute the solution notebooks in full; copies and HTML pages go to build/
-	$(VENV_PYTHON) tools/run_notebooks.py
+run: setup-dev ## execute the solutions into build/, with HTML pages (ARGS="03 --in-place": see the tool)
+	$(VENV_PYTHON) tools/run_notebooks.py $(ARGS)
 
-lint: setup-dev ## check style, types and the notebooks' outputs
+lint: lint-style lint-types lint-outputs ## check style, types and the notebooks' outputs
+
+lint-style: setup-dev
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m ruff format --check .
+
+lint-types: setup-dev
 	$(VENV_PYTHON) -m mypy
+
+lint-outputs: setup-dev
 	$(VENV_PYTHON) tools/check_outputs.py
 
 release: setup-dev ## generate the student notebooks from the solutions

@@ -20,6 +20,7 @@ from pathlib import Path
 OLDEST, NEWEST = (3, 10), (3, 13)  # as in pyproject.toml and environment.yml
 REQUIREMENTS = {"lab": ["requirements.txt"], "dev": ["requirements.txt", "requirements-dev.txt"]}
 
+
 class SetupError(Exception):
     """A set-up that cannot go on; the message says what to do."""
 
@@ -43,14 +44,16 @@ def make_venv(venv: Path) -> None:
     """Makes `venv` anew, whatever stands there now."""
     if venv.is_symlink() or venv.is_file():
         venv.unlink()
+    venv.mkdir(exist_ok=True)  # where this fails, the folder is not writable, and `main` says so
     python = getattr(sys, "_base_executable", sys.executable)
     print(f"Making {venv.name} with Python {sys.version.split()[0]} ...", flush=True)
-    run = subprocess.run([python, "-m", "venv", "--clear", venv], capture_output=True, text=True)
+    command = [python, "-m", "venv", "--clear", venv]
+    run = subprocess.run(command, capture_output=True, text=True, errors="replace")
     if run.returncode != 0:
         print(run.stdout + run.stderr, file=sys.stderr)
         raise SetupError(
-            f"{python} could not make {venv}: see the lines above. On Debian and Ubuntu, "
-            "`sudo apt install python3-venv` usually helps."
+            f"{python} could not make {venv}: see the lines above. On Debian and Ubuntu it may "
+            "lack the package python3-venv."
         )
 
 
@@ -73,7 +76,9 @@ def forget_damaged(venv: Path) -> list[str]:
         try:
             with (info / "RECORD").open(newline="", encoding="utf-8") as record:
                 whole = all(
-                    path.endswith(".pyc") or not size or (library / path).stat().st_size == int(size)
+                    path.endswith(".pyc")
+                    or not size
+                    or (library / path).stat().st_size == int(size)
                     for path, _, size in csv.reader(record)
                 )
         except (OSError, ValueError):
@@ -147,6 +152,9 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         print(f"Set-up stopped: {error}. The project's folder must be writable.", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nSet-up interrupted; the same command goes on from here.", file=sys.stderr)
+        return 130
     return 0
 
 

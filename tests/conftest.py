@@ -1,0 +1,11 @@
+"""What all tests share: no windows for figures, and the same examples on every run."""
+
+import os
+
+from hypothesis import settings
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+# No time limit for one example (the first call of torch is slow); a red run can be repeated.
+settings.register_profile("course", deadline=None, derandomize=True)
+settings.load_profile("course")
