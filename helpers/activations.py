@@ -184,13 +184,27 @@ ACTIVATIONS = {
             ":",
         ),
         Activation("tanh", "Tanh", tanh, tanh_derivative, nn.Tanh, "#B07800", "-."),
-        Activation("mish", "Mish", mish, mish_derivative, Mish, "#00825F", (0, (6, 1.5, 1, 1.5, 1, 1.5))),
+        Activation(
+            "mish", "Mish", mish, mish_derivative, Mish, "#00825F", (0, (6, 1.5, 1, 1.5, 1, 1.5))
+        ),
         Activation("swish", "Swish", swish, swish_derivative, Swish, "#B85C92", (0, (3, 1))),
         Activation(
-            "softplus", "Softplus", softplus, softplus_derivative, nn.Softplus, "#666666", (0, (8, 2))
+            "softplus",
+            "Softplus",
+            softplus,
+            softplus_derivative,
+            nn.Softplus,
+            "#666666",
+            (0, (8, 2)),
         ),
         Activation(
-            "identity", "Identity", identity, identity_derivative, nn.Identity, "#000000", (0, (1, 2))
+            "identity",
+            "Identity",
+            identity,
+            identity_derivative,
+            nn.Identity,
+            "#000000",
+            (0, (1, 2)),
         ),
     )
 }
