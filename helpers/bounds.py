@@ -1,0 +1,168 @@
+"""Bounds on the gradient of a multilayer perceptron, layer by layer, for one example.
+
+Notebook 05 and its explorer use this module; the bounds are those of Li's lecture slides (CMPT 726,
+2022), with the lower one put right. Layers are numbered 1 to L and the last one is linear:
+
+    z⁽ˡ⁾ = W⁽ˡ⁾ a⁽ˡ⁻¹⁾ + b⁽ˡ⁾,   a⁽ˡ⁾ = σ(z⁽ˡ⁾) for l < L,   ŷ = z⁽ᴸ⁾,
+    ∂L/∂W⁽ˡ⁾ = δ⁽ˡ⁾ a⁽ˡ⁻¹⁾ᵀ,   δ⁽ˡ⁾ = D⁽ˡ⁾ W⁽ˡ⁺¹⁾ᵀ δ⁽ˡ⁺¹⁾,   δ⁽ᴸ⁾ = ∂L/∂ŷ.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from helpers import activations
+
+
+@dataclass(frozen=True)
+class Forward:
+    """What one example leaves behind on its way forward; lists run from layer 1 upwards.
+
+    Attributes:
+        inputs: a⁽⁰⁾ … a⁽ᴸ⁻¹⁾, what each layer's weights are multiplied with; L vectors.
+        pre_activations: z⁽¹⁾ … z⁽ᴸ⁻¹⁾ of the hidden layers.
+        slopes: σ′(z⁽¹⁾) … σ′(z⁽ᴸ⁻¹⁾), the diagonals of D⁽ˡ⁾.
+        output: ŷ.
+    """
+
+    inputs: list[NDArray]
+    pre_activations: list[NDArray]
+    slopes: list[NDArray]
+    output: NDArray
+
+
+def forward(
+    weights: Sequence[NDArray],
+    x: NDArray,
+    activation: str,
+    biases: Sequence[NDArray] | None = None,
+) -> Forward:
+    """Return what the input `x` leaves behind in the network with these weights.
+
+    Args:
+        weights: W⁽¹⁾ … W⁽ᴸ⁾, arrays of shape (n⁽ˡ⁾, n⁽ˡ⁻¹⁾).
+        x: the input, shape (n⁽⁰⁾,).
+        activation: name of the unit of the hidden layers.
+        biases: b⁽¹⁾ … b⁽ᴸ⁾; none means zeros.
+
+    Raises:
+        ValueError: no unit is called `activation`.
+    """
+    unit = activations.get(activation)
+    inputs, pre_activations = [np.asarray(x)], []
+    for layer, W in enumerate(weights):
+        z = W @ inputs[-1] + (0 if biases is None else biases[layer])
+        if layer == len(weights) - 1:
+            break
+        pre_activations.append(z)
+        inputs.append(unit.value(z))
+    return Forward(inputs, pre_activations, [unit.derivative(z) for z in pre_activations], z)
+
+
+def backward(
+    weights: Sequence[NDArray], slopes: Sequence[NDArray], output_gradient: NDArray
+) -> list[NDArray]:
+    """Return δ⁽¹⁾ … δ⁽ᴸ⁾, the loss's gradient at the pre-activations of each layer.
+
+    Args:
+        weights: W⁽¹⁾ … W⁽ᴸ⁾; the first one plays no part.
+        slopes: σ′(z⁽¹⁾) … σ′(z⁽ᴸ⁻¹⁾).
+        output_gradient: ∂L/∂ŷ, which is δ⁽ᴸ⁾.
+    """
+    deltas = [np.asarray(output_gradient)]
+    for W, d in zip(reversed(weights[1:]), reversed(slopes), strict=True):
+        deltas.append(d * (W.T @ deltas[-1]))
+    return deltas[::-1]
+
+
+def gradient_norms(
+    weights: Sequence[NDArray], passed: Forward, output_gradient: NDArray
+) -> NDArray:
+    """Return ‖∂L/∂W⁽ˡ⁾‖ = ‖δ⁽ˡ⁾‖ ‖a⁽ˡ⁻¹⁾‖ for l = 1 … L (Frobenius and spectral norm agree)."""
+    deltas = backward(weights, passed.slopes, output_gradient)
+    return _norms(deltas) * _norms(passed.inputs)
+
+
+def largest_stretch(A: NDArray) -> float:
+    """Return the largest ‖Av‖ over unit vectors v: A's largest singular value."""
+    return float(np.linalg.svd(A, compute_uv=False)[0])
+
+
+def smallest_stretch(A: NDArray) -> float:
+    """Return the smallest ‖Av‖ over unit vectors v.
+
+    It is A's smallest singular value where A has at least as many rows as columns. A wide A takes
+    some direction to zero, so there it is 0, whatever its singular values are.
+    """
+    rows, columns = A.shape
+    return float(np.linalg.svd(A, compute_uv=False)[-1]) if rows >= columns else 0.0
+
+
+def upper_bounds(
+    weights: Sequence[NDArray], passed: Forward, output_gradient: NDArray, joint: bool = False
+) -> NDArray:
+    """Return an upper bound on ‖∂L/∂W⁽ˡ⁾‖ for l = 1 … L.
+
+    ‖a⁽ˡ⁻¹⁾‖ · ∏ σ_max(D⁽ᵏ⁾) σ_max(W⁽ᵏ⁺¹⁾) · ‖∂L/∂ŷ‖, the product over k = l … L−1.
+
+    Args:
+        weights: W⁽¹⁾ … W⁽ᴸ⁾.
+        passed: what `forward` returned for them.
+        output_gradient: ∂L/∂ŷ.
+        joint: whether each factor is σ_max(D⁽ᵏ⁾ W⁽ᵏ⁺¹⁾ᵀ) in one, which is smaller and so tighter.
+    """
+    return _bounds(largest_stretch, np.max, weights, passed, output_gradient, joint)
+
+
+def lower_bounds(
+    weights: Sequence[NDArray], passed: Forward, output_gradient: NDArray, joint: bool = False
+) -> NDArray:
+    """Return a lower bound on ‖∂L/∂W⁽ˡ⁾‖ for l = 1 … L, with the smallest stretches instead.
+
+    It is 0 below any layer that widens towards the output, and, unless `joint`, below any layer
+    with a dead unit. Arguments as for `upper_bounds`.
+    """
+    return _bounds(smallest_stretch, np.min, weights, passed, output_gradient, joint)
+
+
+def looseness(
+    weights: Sequence[NDArray], passed: Forward, output_gradient: NDArray
+) -> tuple[NDArray, NDArray]:
+    """Return where the upper bound on ‖∂L/∂W⁽¹⁾‖ is lost: log₁₀ of the factor at each step.
+
+    On its way from layer k + 1 to layer k the gradient v is multiplied by W⁽ᵏ⁺¹⁾ᵀ and by D⁽ᵏ⁾; at
+    each the bound grows by the largest stretch, the gradient by its own. All entries add up to
+    log₁₀(bound / gradient).
+
+    Returns:
+        What is lost at W⁽²⁾ … W⁽ᴸ⁾ and at D⁽¹⁾ … D⁽ᴸ⁻¹⁾, two arrays of length L − 1, all ≥ 0.
+    """
+    deltas = backward(weights, passed.slopes, output_gradient)
+    at_weights, at_slopes = [], []
+    for W, d, delta, below in zip(weights[1:], passed.slopes, deltas[1:], deltas, strict=False):
+        moved = np.linalg.norm(W.T @ delta)
+        at_weights.append(largest_stretch(W) * np.linalg.norm(delta) / moved)
+        at_slopes.append(np.abs(d).max() * moved / np.linalg.norm(below))
+    return np.log10(at_weights), np.log10(at_slopes)
+
+
+def _norms(vectors: Sequence[NDArray]) -> NDArray:
+    return np.array([np.linalg.norm(v) for v in vectors])
+
+
+def _bounds(
+    stretch: Callable[[NDArray], float],
+    pick: Callable[[NDArray], float],
+    weights: Sequence[NDArray],
+    passed: Forward,
+    output_gradient: NDArray,
+    joint: bool,
+) -> NDArray:
+    factors = [
+        stretch(d[:, None] * W.T) if joint else pick(np.abs(d)) * stretch(W.T)
+        for W, d in zip(weights[1:], passed.slopes, strict=True)
+    ]
+    products = np.cumprod([np.linalg.norm(output_gradient), *reversed(factors)])[::-1]
+    return products * _norms(passed.inputs)
