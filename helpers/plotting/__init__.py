@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -42,32 +43,49 @@ def unit_style(name: str) -> dict:
 
 
 def label_lines(ax: Axes, lines: Sequence[Line2D] | None = None, pad: float = 6) -> None:
-    """Write each line's label beside its last point, apart enough to be read.
+    """Write each line's label beside its last finite point, apart enough to be read.
+
+    The labels are tied to the data, so they stay in place when the layout is settled.
 
     Args:
         ax: axes whose lines are labelled; its limits should be final.
         lines: the lines to label, by default all that have a label.
         pad: distance from the line's end to its label, in points.
     """
-    chosen = [line for line in (lines or ax.lines) if not line.get_label().startswith("_")]
+    ax.get_xlim(), ax.get_ylim()  # settles pending limits
+    points = 72 / ax.figure.dpi
     ends = []
-    for line in chosen:
-        x, y = line.get_transform().transform(line.get_xydata()[-1])
-        ends.append((y, x, line))
-    needed = 1.15 * plt.rcParams["font.size"] * ax.figure.dpi / 72  # pixels from label to label
-    height = float("-inf")
-    for y, x, line in sorted(ends, key=lambda end: end[0]):
-        height = max(y, height + needed)
+    for line in lines or ax.lines:
+        data: np.ndarray = np.ma.filled(np.ma.asarray(line.get_xydata(), dtype=float), np.nan)
+        place = line.get_transform().transform(data)
+        drawn = np.flatnonzero(np.isfinite(place).all(axis=1))
+        if drawn.size and not str(line.get_label()).startswith("_"):
+            ends.append((place[drawn[-1], 1] * points, data[drawn[-1]], line))
+    ends.sort(key=lambda end: end[0])
+    needed = 1.15 * plt.rcParams["font.size"]  # points from label to label
+    heights = _apart([end[0] for end in ends], needed)
+    for (own, xy, line), height in zip(ends, heights, strict=True):
         ax.annotate(
-            line.get_label(),
-            xy=(x, y),
-            xycoords="figure pixels",
-            xytext=(pad * ax.figure.dpi / 72, height - y),
-            textcoords="offset pixels",
+            str(line.get_label()),
+            xy=(xy[0], xy[1]),
+            xycoords=line.get_transform(),
+            xytext=(pad, height - own),
+            textcoords="offset points",
             color=line.get_color(),
             va="center",
             annotation_clip=False,
         )
+
+
+def _apart(heights: Sequence[float], needed: float) -> list[float]:
+    # Ascending heights, moved by as much up as down until any two are `needed` apart.
+    up: list[float] = []
+    for height in heights:
+        up.append(max(height, up[-1] + needed) if up else height)
+    down: list[float] = []
+    for height in reversed(heights):
+        down.append(min(height, down[-1] - needed) if down else height)
+    return [(u + d) / 2 for u, d in zip(up, reversed(down), strict=True)]
 
 
 def png(figure: Figure, dpi: float | None = None) -> bytes:
@@ -89,8 +107,9 @@ def show(figure: Figure | Axes, alt: str) -> None:
     """
     if not alt.strip():
         raise ValueError("alt is empty; say in a sentence what the figure shows")
-    if isinstance(figure, Axes):
-        figure = figure.get_figure(root=True)
-    data = {"image/png": base64.b64encode(png(figure)).decode("ascii"), "text/plain": alt}
+    whole = figure.get_figure(root=True) if isinstance(figure, Axes) else figure
+    if whole is None:
+        raise ValueError("the axes belong to no figure")
+    data = {"image/png": base64.b64encode(png(whole)).decode("ascii"), "text/plain": alt}
     display(data, raw=True, metadata={"image/png": {"alt": alt}})
-    plt.close(figure)
+    plt.close(whole)
