@@ -1,0 +1,188 @@
+"""One-hidden-layer ReLU nets on [0, 1] and how far, exactly, they stay from x².
+
+Notebook 01 builds such nets by hand and measures them here. A net of this kind is a broken line;
+on each straight piece the difference to x² is a parabola, whose largest size is found at an end
+of the piece or at the vertex. So the supremum over [0, 1] is a maximum over finitely many points.
+The deep sawtooth net follows Yarotsky (2017), "Error bounds for approximations with deep ReLU
+networks", proposition 2.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class ReluNet:
+    """The net g(x) = W₂ max(W₁ x + b₁, 0) + b₂ with one input, N hidden units and one output.
+
+    Attributes:
+        W1: shape (N, 1).
+        b1: shape (N,).
+        W2: shape (1, N).
+        b2: shape (1,); a number will do.
+
+    Raises:
+        ValueError: the shapes do not fit each other, or a parameter is not finite.
+    """
+
+    W1: NDArray
+    b1: NDArray
+    W2: NDArray
+    b2: NDArray
+
+    def __post_init__(self) -> None:
+        units = np.size(self.b1)
+        for name, shape in {"W1": (units, 1), "b1": (units,), "W2": (1, units), "b2": (1,)}.items():
+            value = np.asarray(getattr(self, name), dtype=np.float64)
+            if value.shape != shape and not (name == "b2" and value.shape == ()):
+                raise ValueError(f"{name} has shape {value.shape}; {units} units need {shape}")
+            if not np.isfinite(value).all():
+                raise ValueError(f"{name} is {value}; every entry must be finite")
+            object.__setattr__(self, name, value.reshape(shape))
+
+    def __call__(self, x: ArrayLike) -> NDArray:
+        """Return g(x), of x's shape."""
+        z = np.asarray(x, dtype=np.float64)[..., None] * self.W1[:, 0] + self.b1
+        return np.maximum(z, 0) @ self.W2[0] + self.b2[0]
+
+    def __iter__(self) -> Iterator[NDArray]:
+        return iter((self.W1, self.b1, self.W2, self.b2))
+
+    def __repr__(self) -> str:
+        return f"ReluNet({self.units} units, {self.parameters} parameters)"
+
+    @property
+    def units(self) -> int:
+        """The number N of hidden units."""
+        return len(self.b1)
+
+    @property
+    def parameters(self) -> int:
+        """The number of weights and biases, 3N + 1."""
+        return sum(parameter.size for parameter in self)
+
+    @property
+    def breakpoints(self) -> NDArray:
+        """Where units switch on or off inside (0, 1): −b/w, sorted; at most one a unit."""
+        moving = self.W1[:, 0] != 0
+        with np.errstate(over="ignore"):  # a tiny w has its breakpoint beyond every number
+            points = -self.b1[moving] / self.W1[moving, 0]
+        return np.unique(points[(points > 0) & (points < 1)])
+
+
+class SupError(NamedTuple):
+    """The largest |x² − g(x)| on [0, 1], and the points where it is reached, from left to right."""
+
+    value: float
+    points: NDArray
+
+
+def sup_error(net: Callable[[NDArray], NDArray], knots: ArrayLike | None = None) -> SupError:
+    """Return the exact supremum of |x² − g(x)| on [0, 1], and where it is reached.
+
+    Between two neighbouring knots g(x) = m x + c, so x² − g(x) is a parabola with its vertex at
+    x = m/2. The supremum is therefore found among 0, 1, the knots and the vertices that lie on
+    their own piece.
+
+    Args:
+        net: a function that is a straight line between any two neighbouring knots.
+        knots: where it may bend; by default the net's `breakpoints`.
+    """
+    if knots is None:
+        knots = net.breakpoints  # type: ignore[attr-defined]
+    ends = np.unique(np.clip(np.concatenate([[0.0, 1.0], np.ravel(knots)]), 0, 1))
+    slopes = np.diff(net(ends)) / np.diff(ends)
+    vertices = np.clip(slopes / 2, ends[:-1], ends[1:])
+    candidates = np.unique(np.concatenate([ends, vertices]))
+    sizes = np.abs(candidates**2 - net(candidates))
+    value = float(sizes.max())
+    points = candidates[sizes >= value - 1e-9 * max(1.0, value)]
+    apart = np.diff(points, prepend=-1.0) > 1e-9  # one point, were it computed in two ways
+    return SupError(value, points[apart])
+
+
+def hinges(breakpoints: ArrayLike, slopes: ArrayLike, offset: float = 0.0) -> ReluNet:
+    """Return the net g(x) = offset + Σ αᵢ max(x − βᵢ, 0).
+
+    Args:
+        breakpoints: the βᵢ, shape (N,).
+        slopes: the αᵢ, shape (N,): by how much the slope of g changes at each breakpoint.
+        offset: the output bias b₂.
+    """
+    beta, alpha = np.asarray(breakpoints, dtype=np.float64), np.asarray(slopes, dtype=np.float64)
+    return ReluNet(np.ones((beta.size, 1)), -beta, alpha.reshape(1, -1), np.asarray(offset))
+
+
+def equal_pieces(units: int) -> ReluNet:
+    """Return the net of N equal pieces, each the best line for its part: error 1/(8N²).
+
+    Each piece is a chord of x², lowered by half its largest distance h²/4 from the parabola,
+    where h = 1/N.
+
+    Raises:
+        ValueError: `units` is below 1.
+    """
+    _at_least_one("units", units)
+    h = 1 / units
+    return hinges(h * np.arange(units), [h] + [2 * h] * (units - 1), -(h**2) / 8)
+
+
+def best_net(units: int) -> ReluNet:
+    """Return the net with the smallest sup error that N units can have, 1/(2(2N + 1)²).
+
+    N units bend N times, which makes N + 1 pieces; the first is flat and half as wide as the
+    others, whose width is h = 2/(2N + 1). Notebook 01 proves that no N units do better.
+
+    Raises:
+        ValueError: `units` is below 1.
+    """
+    _at_least_one("units", units)
+    h = 2 / (2 * units + 1)
+    return hinges(h * (np.arange(units) + 0.5), np.full(units, 2 * h), h**2 / 8)
+
+
+@dataclass(frozen=True, eq=False)
+class DeepNet:
+    """A ReLU net given by its layers' weights and biases, with one input and one output."""
+
+    layers: tuple[tuple[NDArray, NDArray], ...]
+
+    def __call__(self, x: ArrayLike) -> NDArray:
+        """Return the net's output, of x's shape."""
+        a = np.asarray(x, dtype=np.float64)[..., None]
+        for W, b in self.layers[:-1]:
+            a = np.maximum(a @ W.T + b, 0)
+        W, b = self.layers[-1]
+        return (a @ W.T + b)[..., 0]
+
+    @property
+    def parameters(self) -> int:
+        """The number of weights and biases, zeros included."""
+        return sum(W.size + b.size for W, b in self.layers)
+
+
+def sawtooth_net(layers: int) -> DeepNet:
+    """Return the net of m hidden layers of 3 units whose sup error is 4^−m / 8 (Yarotsky 2017).
+
+    Two units of a layer fold the sawtooth once more, the third carries x − Σ tₛ(x)/4ˢ along.
+    It bends at the multiples of 2^−m and has 12m − 2 parameters.
+
+    Raises:
+        ValueError: `layers` is below 1.
+    """
+    _at_least_one("layers", layers)
+    tooth, bias = np.array([2.0, -4.0, 0.0]), np.array([0.0, -0.5, 0.0])
+    sums = [np.array([0.0, 0.0, 1.0]) - tooth / 4**s for s in range(1, layers + 1)]
+    first = (np.ones((3, 1)), bias)
+    inner = [(np.stack([tooth, tooth, carried]), bias) for carried in sums[:-1]]
+    last = (sums[-1].reshape(1, 3), np.array([-(4.0**-layers) / 8]))
+    return DeepNet((first, *inner, last))
+
+
+def _at_least_one(name: str, value: int) -> None:
+    if value < 1:
+        raise ValueError(f"{name} is {value}; give at least 1")
