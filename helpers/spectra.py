@@ -11,6 +11,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
+from helpers.initialization import normal
+
 # Variance of a weight by rule, as a function of fan_in and fan_out. The page "Distilled" calls
 # the first Xavier's; Glorot and Bengio (2010) give the second, He et al. (2015) the third; the
 # slides give the fourth as He's.
@@ -27,12 +29,12 @@ def singular_values(W: NDArray) -> NDArray:
     return np.linalg.svd(W, compute_uv=False)
 
 
-def edges(fan_out: int, fan_in: int, variance: float) -> tuple[float, float]:
+def edges(fan_in: int, fan_out: int, variance: float) -> tuple[float, float]:
     """Return the ends of the interval that the singular values fill, smaller first.
 
     Args:
-        fan_out: number of rows, at least 1.
         fan_in: number of columns, at least 1.
+        fan_out: number of rows, at least 1.
         variance: of an entry, positive.
 
     Raises:
@@ -40,19 +42,19 @@ def edges(fan_out: int, fan_in: int, variance: float) -> tuple[float, float]:
     """
     if min(fan_out, fan_in) < 1 or not variance > 0:
         raise ValueError(
-            f"fan_out, fan_in, variance are {fan_out}, {fan_in}, {variance}; "
+            f"fan_in, fan_out, variance are {fan_in}, {fan_out}, {variance}; "
             "give sizes of at least 1 and a positive variance"
         )
-    m, n = np.sqrt(fan_out), np.sqrt(fan_in)
-    return float(np.sqrt(variance) * abs(m - n)), float(np.sqrt(variance) * (m + n))
+    n, m = np.sqrt(fan_in), np.sqrt(fan_out)
+    return float(np.sqrt(variance) * abs(n - m)), float(np.sqrt(variance) * (n + m))
 
 
-def density(values: ArrayLike, fan_out: int, fan_in: int, variance: float) -> NDArray:
+def density(values: ArrayLike, fan_in: int, fan_out: int, variance: float) -> NDArray:
     """Return Marchenko and Pastur's density at these singular values; 0 outside the edges.
 
     √((σ₊² − σ²)(σ² − σ₋²)) / (π s² p σ) with p = min(fan_out, fan_in); it integrates to 1.
     """
-    low, high = edges(fan_out, fan_in, variance)
+    low, high = edges(fan_in, fan_out, variance)
     v = np.asarray(values, dtype=np.float64)
     inside = (v > low) & (v < high)
     safe = np.where(inside, v, 1.0)
@@ -60,12 +62,7 @@ def density(values: ArrayLike, fan_out: int, fan_in: int, variance: float) -> ND
     return root / (np.pi * variance * min(fan_out, fan_in) * safe)
 
 
-def gaussian(fan_out: int, fan_in: int, variance: float, rng: Generator) -> NDArray:
-    """Return a fan_out × fan_in matrix of independent N(0, variance) entries."""
-    return rng.normal(0.0, np.sqrt(variance), (fan_out, fan_in))
-
-
-def orthogonal(fan_out: int, fan_in: int, rng: Generator, gain: float = 1.0) -> NDArray:
+def orthogonal(fan_in: int, fan_out: int, rng: Generator, gain: float = 1.0) -> NDArray:
     """Return a random matrix whose singular values are all `gain` (Saxe et al. 2014)."""
     tall = rng.normal(size=(max(fan_out, fan_in), min(fan_out, fan_in)))
     q, r = np.linalg.qr(tall)
@@ -89,7 +86,7 @@ def layers(
     """
     if rule != "orthogonal" and rule not in VARIANCES:
         raise ValueError(f"rule {rule!r} unknown; choose from orthogonal, {', '.join(VARIANCES)}")
-    pairs = list(zip(widths[1:], widths[:-1], strict=True))
+    shapes = list(zip(widths[:-1], widths[1:], strict=True))
     if rule == "orthogonal":
-        return [orthogonal(m, n, rng, gain) for m, n in pairs]
-    return [gain * gaussian(m, n, VARIANCES[rule](n, m), rng) for m, n in pairs]
+        return [orthogonal(n, m, rng, gain) for n, m in shapes]
+    return [normal(n, m, gain * np.sqrt(VARIANCES[rule](n, m)), rng) for n, m in shapes]

@@ -1,0 +1,195 @@
+"""Figures of notebook 05: bounds on the gradient, and singular values.
+
+The figures of its training experiments are in `helpers.plotting.toy`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike, NDArray
+
+from helpers import spectra
+from helpers.plotting import axes_or_new, label_lines, unit_style
+
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#00825F", "#666666"
+# One look for each of the three quantities, in every figure and in the explorer.
+TRUE = {"color": "black", "linestyle": "-", "marker": "o", "markersize": 4}
+UPPER = {"color": ORANGE, "linestyle": "--", "marker": "^", "markersize": 4}
+LOWER = {"color": BLUE, "linestyle": "-.", "marker": "v", "markersize": 4}
+
+
+def circle_to_ellipse(A: NDArray, axes: Sequence[Axes] | None = None) -> Axes:
+    """Draw the unit circle and its image under the 2×2 matrix A, with A's singular directions.
+
+    Returns:
+        The second of the two Axes.
+    """
+    left, right = plt.subplots(1, 2, figsize=(7.2, 3.6))[1] if axes is None else axes
+    angle = np.linspace(0, 2 * np.pi, 241)
+    circle = np.stack([np.cos(angle), np.sin(angle)])
+    U, s, Vt = np.linalg.svd(A)
+    for ax, points, title in ((left, circle, "$\\|y\\| = 1$"), (right, A @ circle, "$Ay$")):
+        ax.plot(*points, color="black")
+        ax.set(aspect="equal", title=title, xlabel="first coordinate", ylabel="second coordinate")
+    outer = s[0] * circle
+    right.plot(*outer, color=GREY, linestyle=":", linewidth=1.2)
+    right.annotate(
+        "radius $\\sigma_1$", outer[:, 135], textcoords="offset points", xytext=(-6, -10), ha="right"
+    )
+    for k, (color, style) in enumerate(((ORANGE, "-"), (BLUE, "--"))):
+        for ax, tip, name in (
+            (left, Vt[k], f"$v_{k + 1}$"),
+            (right, s[k] * U[:, k], f"$\\sigma_{k + 1} u_{k + 1}$, length {s[k]:.2f}"),
+        ):
+            ax.plot([0, tip[0]], [0, tip[1]], color=color, linestyle=style, marker="o", markevery=[1])
+            place = {"textcoords": "offset points", "xytext": (6, 6)}
+            ax.annotate(name, tip, color=color, **place)
+    limit = 1.45 * s[0]
+    for ax in (left, right):
+        ax.set(xlim=(-limit, limit), ylim=(-limit, limit))
+    return right
+
+
+def by_layer(
+    series: Mapping[str, ArrayLike],
+    ax: Axes | None = None,
+    *,
+    styles: Mapping[str, Mapping] | None = None,
+    first: int = 1,
+    ylabel: str = "gradient norm",
+    xlabel: str = "layer $l$",
+) -> Axes:
+    """Draw one line a quantity against the layer on a log axis; zeros are marked at its floor.
+
+    Args:
+        series: label to one value a layer, all ≥ 0.
+        ax: where to draw.
+        styles: label to how its line is drawn.
+        first: number of the first layer.
+        ylabel: what the values are, with their unit.
+        xlabel: what is counted along the horizontal axis.
+    """
+    ax = axes_or_new(ax)
+    ax.set(yscale="log", xlabel=xlabel, ylabel=ylabel)
+    for label, values in series.items():
+        values = np.asarray(values, dtype=float)
+        x = first + np.arange(len(values))
+        positive = np.where(values > 0, values, np.nan)
+        ax.plot(x, positive, label=label, **(styles or {}).get(label, {"marker": "o", "markersize": 4}))
+    for line, values in zip(list(ax.lines), series.values(), strict=True):
+        zero = first + np.flatnonzero(np.asarray(values) == 0)
+        if len(zero):
+            floor = ax.get_xaxis_transform()
+            label = f"_{line.get_label()}: 0"
+            ax.plot(zero, np.full(len(zero), 0.015), "v", color=line.get_color(), transform=floor, label=label)
+            ax.text(zero[0], 0.04, "exactly 0", color=line.get_color(), transform=floor)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return ax
+
+
+def losses_by_layer(at_weights: ArrayLike, at_slopes: ArrayLike, ax: Axes | None = None) -> Axes:
+    """Draw what the upper bound loses in each layer, in powers of ten, as stacked bars."""
+    ax = axes_or_new(ax)
+    at_weights, at_slopes = np.asarray(at_weights), np.asarray(at_slopes)
+    layer = 1 + np.arange(len(at_weights))
+    ax.bar(layer, at_weights, color=BLUE, label="at $W^{(l+1)\\top}$: not along its longest direction")
+    ax.bar(
+        layer,
+        at_slopes,
+        bottom=at_weights,
+        color="#F0B48C",
+        hatch="//",
+        edgecolor=ORANGE,
+        label="at $D^{(l)}$: not every unit at the largest slope",
+    )
+    ax.set(xlabel="layer $l$", ylabel="$\\log_{10}$ of the factor lost", ylim=(0, None))
+    ax.set_ylim(0, 1.45 * (at_weights + at_slopes).max())
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(loc="upper left")
+    return ax
+
+
+def depth_grid(
+    depths: Sequence[int], results: Mapping[str, Mapping[str, tuple]], axes: NDArray | None = None
+) -> Axes:
+    """Draw gradient and upper bound against depth, one panel a unit.
+
+    Args:
+        depths: numbers of layers.
+        results: unit to two settings (name to gradients, bounds; one value a depth each).
+        axes: as many Axes as units.
+
+    Returns:
+        The last of the Axes.
+    """
+    if axes is None:
+        rows = (len(results) + 1) // 2
+        axes = plt.subplots(rows, 2, figsize=(7.6, 2.6 * rows), sharex=True, sharey="row")[1]
+    for i, (ax, (unit, settings)) in enumerate(zip(np.ravel(axes), results.items(), strict=False)):
+        style = unit_style(unit)
+        for (name, (true, upper)), shade in zip(settings.items(), ("black", style["color"]), strict=True):
+            ax.plot(depths, true, color=shade, label=name)
+            ax.plot(depths, upper, color=shade, linestyle=":", marker="^", markersize=3.5)
+        ax.set(yscale="log", title=style["label"])
+        if i % 2 == 0:
+            ax.set_ylabel("$\\|\\partial\\mathcal{L}/\\partial W^{(1)}\\|$")
+        if i >= len(results) - 2:
+            ax.set_xlabel("number of layers $L$")
+        ax.set_xlim(right=depths[-1] * 1.55)
+        label_lines(ax)
+    return ax
+
+
+def ratio_histogram(lower: ArrayLike, upper: ArrayLike, ax: Axes | None = None) -> Axes:
+    """Draw the distributions of log₁₀ of lower bound / gradient and of upper bound / gradient.
+
+    Args:
+        lower: the logarithms for networks whose lower bound is positive; all should be ≤ 0.
+        upper: the logarithms for all networks; all should be ≥ 0.
+        ax: where to draw.
+    """
+    ax = axes_or_new(ax)
+    ends = np.floor(np.min(lower, initial=0)), np.ceil(np.max(upper, initial=0))
+    bins = np.arange(ends[0], ends[1] + 0.25, 0.5)
+    ax.hist(lower, bins, color=BLUE, alpha=0.85, label="lower bound")
+    ax.hist(upper, bins, color="#F0B48C", edgecolor=ORANGE, hatch="//", label="upper bound")
+    ax.axvline(0, color="black", linewidth=1.2)
+    ax.set(xlabel="$\\log_{10}$ (bound / true gradient)", ylabel="networks per bin of width 0.5")
+    ax.legend()
+    return ax
+
+
+def spectrum(
+    values: NDArray, fan_in: int, fan_out: int, variance: float, ax: Axes | None = None
+) -> Axes:
+    """Draw the histogram of singular values under the density of Marchenko and Pastur."""
+    ax = axes_or_new(ax)
+    low, high = spectra.edges(fan_in, fan_out, variance)
+    ax.hist(values, 30, (low, high), density=True, color="#BBD6E8", label="drawn")
+    s = np.linspace(low, high, 400)[1:-1]
+    ax.plot(s, spectra.density(s, fan_in, fan_out, variance), color="black", label="law")
+    ax.plot([values[-1], values[0]], [0, 0], "|", color=ORANGE, markersize=14, clip_on=False)
+    ax.set(xlabel="singular value", title=f"{fan_out}×{fan_in}", ylabel="density")
+    return ax
+
+
+def product_spectra(products: Mapping[str, NDArray], ax: Axes | None = None) -> Axes:
+    """Draw the range of singular values of a product of matrices against their number.
+
+    Args:
+        products: label to singular values of shape (number of factors, width), all positive.
+        ax: where to draw.
+    """
+    ax = axes_or_new(ax)
+    for (label, values), color, style in zip(
+        products.items(), (BLUE, ORANGE, GREEN), ("-", "--", "-."), strict=False
+    ):
+        count = 1 + np.arange(len(values))
+        ax.fill_between(count, values[:, -1], values[:, 0], color=color, alpha=0.15)
+        ax.plot(count, values[:, 0], color=color, linestyle=style, label=f"{label}, largest")
+        ax.plot(count, np.median(values, 1), color=color, linestyle=style, label=f"{label}, median")
+    ax.set(yscale="log", xlabel="number of layers multiplied", ylabel="singular value of the product")
+    return ax
