@@ -1,0 +1,152 @@
+"""How weights start: constant, normal, Xavier and Kaiming in NumPy, and putting them in a network.
+
+Notebook 04 derives and uses them, notebook 05 looks at what they do. Every draw takes a NumPy
+generator, so a seed fixes the weights before a network is made. A weight matrix has the shape of
+`torch.nn.Linear`'s: one row an output, (fan_out, fan_in).
+
+Xavier: Glorot and Bengio 2010, eq. 16. Kaiming: He, Zhang, Ren and Sun 2015, eq. 10, there with
+the fan-in alone; the assignment takes the mean of both fans for each, and so does `mode="mean"`.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+Draw = Callable[[int, int, np.random.Generator], NDArray]  # (fan_in, fan_out, rng) to weights
+
+MODES = ("mean", "fan_in", "fan_out")
+
+
+def fans(weight: NDArray | Tensor) -> tuple[int, int]:
+    """Return (fan_in, fan_out) of a weight matrix of shape (fan_out, fan_in).
+
+    Raises:
+        ValueError: the weight is not a matrix.
+    """
+    if len(weight.shape) != 2:
+        raise ValueError(f"weight has shape {tuple(weight.shape)}; give a matrix (fan_out, fan_in)")
+    return int(weight.shape[1]), int(weight.shape[0])
+
+
+def fan(fan_in: int, fan_out: int, mode: str = "mean") -> float:
+    """Return the number of units that a variance is divided by.
+
+    Args:
+        fan_in: inputs of the layer, at least 1.
+        fan_out: outputs of the layer, at least 1.
+        mode: `mean` for (fan_in + fan_out)/2, `fan_in` (keeps the activations' size) or
+            `fan_out` (keeps the gradients' size).
+
+    Raises:
+        ValueError: a fan below 1, or an unknown mode.
+    """
+    if fan_in < 1 or fan_out < 1:
+        raise ValueError(f"fan_in is {fan_in} and fan_out {fan_out}; both must be at least 1")
+    if mode not in MODES:
+        raise ValueError(f"mode {mode!r} unknown; choose from {', '.join(MODES)}")
+    return {"mean": (fan_in + fan_out) / 2, "fan_in": fan_in, "fan_out": fan_out}[mode]
+
+
+def constant(fan_in: int, fan_out: int, value: float = 0.0) -> NDArray:
+    """Return a (fan_out, fan_in) matrix of which every entry is `value`."""
+    fan(fan_in, fan_out)
+    return np.full((fan_out, fan_in), float(value))
+
+
+def normal(fan_in: int, fan_out: int, std: float, rng: np.random.Generator) -> NDArray:
+    """Return a (fan_out, fan_in) matrix of independent N(0, std²) entries.
+
+    Raises:
+        ValueError: a fan below 1, or a negative standard deviation.
+    """
+    fan(fan_in, fan_out)
+    if not std >= 0:
+        raise ValueError(f"std is {std}; a standard deviation is at least 0")
+    return rng.normal(0.0, std, size=(fan_out, fan_in))
+
+
+def _uniform(fan_in: int, fan_out: int, variance: float, rng: np.random.Generator) -> NDArray:
+    half_width = np.sqrt(3 * variance)  # U(−d, d) has variance d²/3
+    return rng.uniform(-half_width, half_width, size=(fan_out, fan_in))
+
+
+def xavier_normal(
+    fan_in: int, fan_out: int, rng: np.random.Generator, mode: str = "mean"
+) -> NDArray:
+    """Return a (fan_out, fan_in) matrix of N(0, 1/fan) entries, by default 2/(fan_in + fan_out)."""
+    return normal(fan_in, fan_out, np.sqrt(1 / fan(fan_in, fan_out, mode)), rng)
+
+
+def xavier_uniform(
+    fan_in: int, fan_out: int, rng: np.random.Generator, mode: str = "mean"
+) -> NDArray:
+    """Return a (fan_out, fan_in) matrix of U(−d, d) entries of variance 1/fan: d = √(3/fan)."""
+    return _uniform(fan_in, fan_out, 1 / fan(fan_in, fan_out, mode), rng)
+
+
+def kaiming_normal(
+    fan_in: int, fan_out: int, rng: np.random.Generator, mode: str = "mean"
+) -> NDArray:
+    """Return a (fan_out, fan_in) matrix of N(0, 2/fan) entries, by default 4/(fan_in + fan_out)."""
+    return normal(fan_in, fan_out, np.sqrt(2 / fan(fan_in, fan_out, mode)), rng)
+
+
+def kaiming_uniform(
+    fan_in: int, fan_out: int, rng: np.random.Generator, mode: str = "mean"
+) -> NDArray:
+    """Return a (fan_out, fan_in) matrix of U(−d, d) entries of variance 2/fan: d = √(6/fan)."""
+    return _uniform(fan_in, fan_out, 2 / fan(fan_in, fan_out, mode), rng)
+
+
+METHODS: dict[str, Draw] = {
+    "xavier_normal": xavier_normal,
+    "xavier_uniform": xavier_uniform,
+    "kaiming_normal": kaiming_normal,
+    "kaiming_uniform": kaiming_uniform,
+}
+LABELS = {name: name.replace("_", " ").capitalize() for name in METHODS}
+
+
+def get(method: str | Draw) -> Draw:
+    """Return the function (fan_in, fan_out, rng) to weights of that name; a function is itself.
+
+    Raises:
+        ValueError: no method is called so.
+    """
+    if callable(method):
+        return method
+    if method not in METHODS:
+        raise ValueError(f"method {method!r} unknown; choose from {', '.join(METHODS)}")
+    return METHODS[method]
+
+
+def initialize(network: nn.Module, method: str | Draw, rng: np.random.Generator) -> nn.Module:
+    """Draw the weights of every linear layer anew, first layer first, and set its biases to 0.
+
+    Args:
+        network: any module; its `nn.Linear` layers are changed in place.
+        method: a name in `METHODS`, or a function (fan_in, fan_out, rng) to weights.
+        rng: where the weights come from; PyTorch's own generator is not used.
+
+    Returns:
+        The network.
+
+    Raises:
+        ValueError: an unknown method, or a function that returns weights of another shape.
+    """
+    draw = get(method)
+    with torch.no_grad():
+        for layer in network.modules():
+            if isinstance(layer, nn.Linear):
+                weight, shape = np.asarray(draw(*fans(layer.weight), rng)), layer.weight.shape
+                if weight.shape != shape:
+                    raise ValueError(
+                        f"weights have shape {weight.shape}; the layer has {tuple(shape)}"
+                    )
+                layer.weight.copy_(torch.from_numpy(weight))
+                if layer.bias is not None:
+                    layer.bias.zero_()
+    return network
