@@ -25,7 +25,7 @@ from typing import TypeVar
 
 PROBE_SECONDS = 5.0  # how long the servers have to answer at all
 STALL_SECONDS = 12.0  # how long a download may stand still; with the probe less than 20 s
-START_SECONDS = 60.0  # how long Python may take to import torchvision, no network being involved
+START_SECONDS = 120.0  # how long Python may take to import torchvision, no network being involved
 RAW = Path("MNIST", "raw")  # where torchvision keeps the files
 FULL_OR_READ_ONLY = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 DAY = 86400.0  # seconds
@@ -91,8 +91,8 @@ def _answering(mirrors: Sequence[str], file: str) -> list[str]:
     offered: set[str] = set()
 
     def probe(mirror: str) -> None:
-        request = urllib.request.Request(mirror + file, method="HEAD")
         try:
+            request = urllib.request.Request(mirror + file, method="HEAD")
             urllib.request.urlopen(request, timeout=PROBE_SECONDS).close()
             offered.add(mirror)
         except urllib.error.HTTPError as error:
