@@ -2,6 +2,7 @@
 
 import os
 
+import torch
 from hypothesis import settings
 
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -9,3 +10,6 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 # No time limit for one example (the first call of torch is slow); a red run can be repeated.
 settings.register_profile("course", deadline=None, derandomize=True)
 settings.load_profile("course")
+
+# The tests' tensors are small: a second thread costs more than it brings.
+torch.set_num_threads(1)

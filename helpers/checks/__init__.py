@@ -87,6 +87,11 @@ class Check:
         state = self.latest.state if self.latest else State.NOT_ATTEMPTED
         return f"Check({self.title!r}, {state.value[2:]})"
 
+    @property
+    def done(self) -> bool:
+        """Whether the latest answer was right."""
+        return self.latest is not None and self.latest.state is State.RIGHT
+
     def __call__(self, *answers: object) -> None:
         """Examine the answers and print the verdict on stdout."""
         print(self.verdict(*answers))
@@ -129,7 +134,9 @@ class Checklist:
 
     def progress(self) -> None:
         """Print a line an exercise, done or not yet, and how many are done."""
-        done = [check.latest is not None and check.latest.state is State.RIGHT for check in self.checks]
+        done = [
+            check.latest is not None and check.latest.state is State.RIGHT for check in self.checks
+        ]
         for check, right in zip(self.checks, done, strict=True):
             print(f"{'✓ done   ' if right else '○ not yet'}  {check.title}")
         print(f"{sum(done)} of {len(done)} exercises of {self.notebook} are done.")
@@ -195,7 +202,7 @@ def call(answer: Callable, *args: Any, warnings_wrong: bool = False, **kwargs: A
             raise Finding(State.NOT_ATTEMPTED) from None
         except Finding:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever the student's code raises is told
             raise Finding(State.RAISED, explain(error, answer, args, kwargs)) from error
     shown = _arguments(args, kwargs)
     if value is None:
@@ -244,7 +251,7 @@ def as_array(value: object, given: str = "") -> NDArray:
     where = f" for {given}" if given else ""
     try:
         array = np.asarray(value)
-    except Exception:
+    except (TypeError, ValueError, RuntimeError):
         array = np.asarray(None)
     if array.dtype.kind not in "biufc":
         malformed(f"expected numbers{where}, received {describe(value)}")
@@ -335,9 +342,13 @@ def expect_elementwise(
 
 
 def describe(value: object) -> str:
-    """Return a short text for a value: numbers to six digits, long arrays abridged, else the type."""
+    """Return a short text for a value: numbers to six digits, long arrays abridged, or its type."""
     if isinstance(value, torch.Tensor):
-        return f"tensor({describe(value.detach().cpu().numpy())})" if value.ndim else f"{value.item():.6g}"
+        return (
+            f"tensor({describe(value.detach().cpu().numpy())})"
+            if value.ndim
+            else f"{value.item():.6g}"
+        )
     if isinstance(value, (bool, np.bool_)):
         return str(value)
     if isinstance(value, (int, float, np.number)):

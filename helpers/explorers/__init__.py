@@ -47,10 +47,12 @@ class Explorer(widgets.VBox):
             if not control.description:
                 raise ValueError(f"control {name!r} has no description; name it for its readers")
         self.controls = dict(controls)
-        self._figure, self._redraw = figure, redraw
-        FigureCanvasAgg(figure)
+        self._redraw = redraw
+        self._canvas = FigureCanvasAgg(figure)
         self._first = {name: control.value for name, control in controls.items()}
-        self._picture = widgets.Image(format="png", layout={"max_width": "100%", "object_fit": "contain"})
+        self._picture = widgets.Image(
+            format="png", layout={"max_width": "100%", "object_fit": "contain"}
+        )
         self._words = widgets.HTML()
         self._setting = False
         for control in self.controls.values():
@@ -59,10 +61,12 @@ class Explorer(widgets.VBox):
             control.style.description_width = "initial"
             control.observe(self._changed, names="value")
         buttons = [
-            self._button(label, act) for label, act in {**(actions or {}), "Reset": self._reset}.items()
+            self._button(label, act)
+            for label, act in {**(actions or {}), "Reset": self._reset}.items()
         ]
         row = widgets.HBox(
-            [*self.controls.values(), *buttons], layout={"flex_flow": "row wrap", "align_items": "center"}
+            [*self.controls.values(), *buttons],
+            layout={"flex_flow": "row wrap", "align_items": "center"},
         )
         super().__init__([row, self._picture, self._words])
         self.update()
@@ -79,7 +83,7 @@ class Explorer(widgets.VBox):
         try:
             self._words.value = html.escape(self._redraw(**values))
             self._picture.value = self._png()
-        except Exception as error:  # shown to the reader: a callback has nobody else to tell
+        except Exception as error:  # noqa: BLE001 - a callback's error has only the reader to tell
             self._words.value = html.escape(f"! {type(error).__name__}: {error}")
 
     def set(self, **values: Any) -> None:
@@ -106,7 +110,8 @@ class Explorer(widgets.VBox):
 
     def _png(self) -> bytes:
         buffer = io.BytesIO()
-        self._figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 1})
+        # Not savefig: it draws everything a second time to settle the layout.
+        self._canvas.print_png(buffer, pil_kwargs={"compress_level": 1})
         return buffer.getvalue()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:

@@ -1,0 +1,337 @@
+"""Many networks of one unit trained at once, by a hand-written backward pass.
+
+The arithmetic is that of `helpers.training.train`; what makes it fast is that examples lie in
+columns, so that the networks' first layers are one matrix product; that products may run in
+bfloat16 while weights, units and loss stay in float32; that a unit's value and slope come from
+one pass; and that a run which can change no more is finished at once. On a CPU the search trains
+one network at a time this way, on a GPU all rates of a unit together.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from helpers import activations
+from helpers.networks import mlp
+from helpers.training import RECORD_EVERY, History, record_epochs
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+# For each unit: z, and β for Swish, to the value, the slope, and Swish's derivative in β.
+Pass = tuple[Tensor, ...]
+
+
+def _relu(z: Tensor) -> Pass:
+    a = torch.relu(z)
+    return a, torch.sign(a)
+
+
+def _leaky_relu(z: Tensor) -> Pass:
+    slope = torch.sign(z).clamp_(min=activations.LEAKY_SLOPE)
+    return z * slope, slope
+
+
+def _sigmoid(z: Tensor) -> Pass:
+    a = torch.sigmoid(z)
+    return a, torch.addcmul(a, a, a, value=-1)
+
+
+def _tanh(z: Tensor) -> Pass:
+    a = torch.tanh(z)
+    return a, torch.addcmul(a.new_ones(()), a, a, value=-1)
+
+
+def _mish(z: Tensor) -> Pass:
+    # n = e(e + 2), t = n / (n + 2); above 20, where t is 1 to the last bit, e stops growing.
+    e = z.clamp(max=20).exp_()
+    reciprocal = torch.addcmul(2 * e + 2, e, e).reciprocal_()  # 1 / (n + 2)
+    slope = torch.addcmul(e, e, e).mul_(reciprocal).mul_(reciprocal).mul_(z).mul_(4)
+    t = reciprocal.mul_(-2).add_(1)
+    return z * t, slope.add_(t)
+
+
+def _swish(z: Tensor, beta: Tensor) -> Pass:
+    s = torch.sigmoid(beta * z)
+    a = z * s
+    rest = z - a  # z (1 − s)
+    return a, (s * beta).mul_(rest).add_(s), a * rest
+
+
+def _any_unit(module: nn.Module) -> Callable[..., Pass]:
+    def value_and_slope(z: Tensor) -> Pass:
+        with torch.enable_grad():
+            z = z.detach().requires_grad_()
+            a = module(z)
+            (slope,) = torch.autograd.grad(a.sum(), z)
+        return a.detach(), slope
+
+    return value_and_slope
+
+
+_EXACT: dict[str, Callable[..., Pass]] = {"relu": _relu, "leaky_relu": _leaky_relu}  # no rounding to speak of in any type
+_PASSES: dict[str, Callable[..., Pass]] = {
+    "sigmoid": _sigmoid,
+    "tanh": _tanh,
+    "mish": _mish,
+    "swish": _swish,
+}
+
+
+def value_and_slope(name: str) -> Callable[..., Pass]:
+    """Return the function from z (and β for Swish) to the named unit's value and slope.
+
+    Both are computed in float32 and returned in z's type; for Swish the value's derivative with
+    respect to β comes third. Units that are not written out here go through autograd.
+
+    Raises:
+        ValueError: no unit is called so.
+    """
+    module = activations.get(name).module
+    if name in _EXACT:
+        return _EXACT[name]
+    inside = _PASSES.get(name) or _any_unit(module())
+    return lambda z, *beta: tuple(part.to(z.dtype) for part in inside(z.float(), *beta))
+
+
+@dataclass
+class Batch:
+    """R networks of one shape: weights (R, out, in), biases (R, out, 1), Swish's βs (R, 1, 1)."""
+
+    unit: str
+    weights: list[Tensor]
+    biases: list[Tensor]
+    betas: list[Tensor]  # one a hidden layer for Swish, none for the other units
+
+    def __repr__(self) -> str:
+        """Return the unit, the number of networks and the layer sizes."""
+        sizes = [self.weights[0].shape[2], *(w.shape[1] for w in self.weights)]
+        return f"Batch({self.weights[0].shape[0]} {self.unit} networks of sizes {sizes})"
+
+    def __getitem__(self, rows: list[int]) -> "Batch":
+        """Return copies of the networks of these indices."""
+        return Batch(
+            self.unit,
+            [weight[rows] for weight in self.weights],
+            [bias[rows] for bias in self.biases],
+            [beta[rows] for beta in self.betas],
+        )
+
+    def __setitem__(self, rows: list[int], other: "Batch") -> None:
+        """Put another batch's networks in the place of those of these indices."""
+        for mine, theirs in zip(self.tensors(), other.tensors(), strict=True):
+            mine[rows] = theirs
+
+    def tensors(self) -> list[Tensor]:
+        """Return all parameters, each with one row a network."""
+        return [*self.weights, *self.biases, *self.betas]
+
+    def above(self, layer: int) -> "Batch":
+        """Return the part of the networks above hidden layer `layer` (0 is the first); shared."""
+        cut = slice(layer + 1, None)
+        return Batch(self.unit, self.weights[cut], self.biases[cut], self.betas[cut])
+
+    def state_dict(self, row: int) -> dict[str, NDArray[np.float32]]:
+        """Return network `row`'s parameters by the names they have in `helpers.networks.mlp`."""
+        state = {}
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            state[f"{2 * i}.weight"] = weight[row]
+            state[f"{2 * i}.bias"] = bias[row, :, 0]
+        for i, beta in enumerate(self.betas):
+            state[f"{2 * i + 1}.beta"] = beta[row, 0, 0]
+        return {name: value.cpu().numpy().copy() for name, value in state.items()}
+
+
+def initial_batch(unit: str, seeds: Sequence[int], sizes: Sequence[int], device: str) -> Batch:
+    """Return one network for each seed, with the weights that `mlp` gives after that seed."""
+    states = []
+    for seed in seeds:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            states.append(mlp(sizes, unit).state_dict())
+    stacked = {k: torch.stack([s[k] for s in states]).to(device) for k in states[0]}
+    layers = range(0, 2 * len(sizes) - 2, 2)
+    return Batch(
+        unit,
+        [stacked[f"{i}.weight"] for i in layers],
+        [stacked[f"{i}.bias"][:, :, None] for i in layers],
+        [stacked[name][:, None, None] for name in sorted(stacked) if name.endswith(".beta")],
+    )
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Examples in columns: inputs (features, n) in the products' type, labels (n,)."""
+
+    x: Tensor
+    y: Tensor
+
+
+def columns(x: Tensor | NDArray, y: Tensor | NDArray, precision: str, device: str) -> Columns:
+    """Return (n, features) examples and (n,) labels as `Columns` of that precision and device.
+
+    Raises:
+        ValueError: the precision is unknown.
+    """
+    if precision not in PRECISIONS:
+        known = ", ".join(PRECISIONS)
+        raise ValueError(f"precision {precision!r} unknown; choose from {known}")
+    x = torch.as_tensor(x).to(device, PRECISIONS[precision])
+    return Columns(x.T.contiguous(), torch.as_tensor(y).to(device))
+
+
+def _affine(weight: Tensor, bias: Tensor, a: Tensor) -> Tensor:
+    """Return W a + b, (R, out, n), for shared (in, n) or own (R, in, n) inputs."""
+    weight, bias = weight.to(a.dtype), bias.to(a.dtype)
+    if a.ndim == 3:
+        return torch.bmm(weight, a).add_(bias)
+    return (weight.flatten(0, 1) @ a).unflatten(0, weight.shape[:2]).add_(bias)
+
+
+def _weight_gradient(delta: Tensor, a: Tensor) -> Tensor:
+    """Return (R, out, in), the sum over the n examples of δ aᵀ."""
+    if a.ndim == 3:
+        return torch.bmm(delta, a.mT)
+    return (delta.flatten(0, 1) @ a.T).unflatten(0, delta.shape[:2])
+
+
+class Forward(NamedTuple):
+    """What a forward pass leaves behind for the backward pass.
+
+    Attributes:
+        logits: (R, classes, n) float32.
+        inputs: each layer's inputs; the first layer's are shared by all networks.
+        slopes: each hidden layer's slopes, (R, width, n).
+        by_beta: for Swish, each hidden layer's derivatives with respect to β.
+    """
+
+    logits: Tensor
+    inputs: list[Tensor]
+    slopes: list[Tensor]
+    by_beta: list[Tensor]
+
+
+def forward(batch: Batch, x: Tensor) -> Forward:
+    """Return the networks' logits for x, (features, n), and what `step` needs."""
+    unit = value_and_slope(batch.unit)
+    result = Forward(torch.empty(0), [x], [], [])
+    for layer, (weight, bias) in enumerate(zip(batch.weights, batch.biases, strict=True)):
+        z = _affine(weight, bias, result.inputs[-1])
+        if layer < len(batch.weights) - 1:
+            a, slope, *by_beta = unit(z, *batch.betas[layer : layer + 1])
+            result.inputs.append(a)
+            result.slopes.append(slope)
+            result.by_beta.extend(by_beta)
+    return result._replace(logits=z.float())
+
+
+def step(batch: Batch, lr: Tensor, seen: Forward, y: Tensor) -> None:
+    """Make one step of gradient descent on the mean cross-entropy, in place.
+
+    Args:
+        batch: the networks, changed in place.
+        lr: (R, 1, 1), each network's learning rate.
+        seen: what `forward` returned for the training examples.
+        y: (n,) labels.
+    """
+    delta = torch.softmax(seen.logits, 1)
+    delta[:, y, torch.arange(len(y), device=y.device)] -= 1
+    delta = (delta / len(y)).to(seen.inputs[0].dtype)  # the loss's gradient at the logits
+    for layer in reversed(range(len(batch.weights))):
+        weight = batch.weights[layer]
+        back = torch.bmm(weight.to(delta.dtype).mT, delta) if layer else None
+        weight -= lr * _weight_gradient(delta, seen.inputs[layer])
+        batch.biases[layer] -= lr * delta.sum(2, keepdim=True)
+        if back is not None:
+            if seen.by_beta:
+                by_beta = (back * seen.by_beta[layer - 1]).sum((1, 2), keepdim=True)
+                batch.betas[layer - 1] -= lr * by_beta
+            delta = back.mul_(seen.slopes[layer - 1])
+
+
+def _metrics(logits: Tensor, y: Tensor) -> tuple[NDArray, NDArray]:
+    """Return each network's mean cross-entropy and share of right answers, (R,) each."""
+    target = y.expand(len(logits), -1)
+    loss = F.cross_entropy(logits, target, reduction="none").mean(1)
+    accuracy = (logits.argmax(1) == target).double().mean(1)
+    return loss.double().cpu().numpy(), accuracy.cpu().numpy()
+
+
+def _dead_layer(row: int, seen: Forward) -> int | None:
+    """Return the last hidden layer of network `row` that no gradient can pass any more, or None.
+
+    Where a layer's slope is exactly 0 for every unit and example, neither it nor a layer below
+    gets a gradient; so its values stay as they are, and its slope stays 0.
+    """
+    for layer in reversed(range(len(seen.slopes))):
+        moving = [seen.slopes[layer], *seen.by_beta[layer : layer + 1]]
+        if not any(part[row].any() for part in moving):
+            return layer
+    return None
+
+
+def train_batch(
+    batch: Batch,
+    lrs: Sequence[float],
+    train: Columns,
+    validation: Columns,
+    epochs: int,
+    record_every: int = RECORD_EVERY,
+) -> list[History]:
+    """Train the networks in place by full-batch gradient descent; return each one's curves.
+
+    A network whose every output is NaN stays so, and its curve is completed with what it has. One
+    with a dead hidden layer goes on as the network above that layer, on inputs that no longer
+    change; that is the same arithmetic without the part that stands still.
+
+    Args:
+        batch: R networks.
+        lrs: R learning rates.
+        train: training examples.
+        validation: validation examples.
+        epochs: number of steps, at least 1.
+        record_every: epochs from one record to the next.
+    """
+    due = record_epochs(epochs, record_every)
+    records = np.full((len(lrs), len(due), 4), np.nan)
+    live = list(range(len(lrs)))
+    running = batch[live]
+    lr = torch.tensor(lrs, dtype=torch.float32, device=train.y.device)[:, None, None]
+    for epoch in range(epochs + 1):
+        seen = forward(running, train.x)
+        if epoch in due:
+            k = int(np.searchsorted(due, epoch))
+            unseen = forward(running, validation.x)
+            now = np.stack(
+                [*_metrics(seen.logits, train.y), *_metrics(unseen.logits, validation.y)], axis=1
+            )
+            records[live, k] = now
+            stay = []
+            for i, run in enumerate(live):
+                left = epochs - epoch
+                if left and seen.logits[i].isnan().all() and unseen.logits[i].isnan().all():
+                    records[run, k:] = now[i]
+                elif left and (layer := _dead_layer(i, seen)) is not None:
+                    above = running[[i]].above(layer)
+                    part = Columns(seen.inputs[layer + 1][i], train.y)
+                    held_out = Columns(unseen.inputs[layer + 1][i], validation.y)
+                    (rest,) = train_batch(above, [lrs[run]], part, held_out, left, record_every)
+                    records[run, k:] = np.stack(rest.curves(), axis=1)
+                    running.above(layer)[[i]] = above
+                else:
+                    stay.append(i)
+            if len(stay) < len(live):
+                batch[live] = running
+                if not stay:
+                    break
+                running, lr, live = running[stay], lr[stay], [live[i] for i in stay]
+                seen = forward(running, train.x)
+        if epoch < epochs:
+            step(running, lr, seen, train.y)
+    batch[live] = running
+    return [History(due, *records[run].T) for run in range(len(lrs))]

@@ -1,0 +1,384 @@
+"""Many training runs: the learning-rate search of problem 3, resumable and spread over cores.
+
+Notebook 03 calls `search`. Each run is one network trained as `helpers.training.train` does, but
+through `helpers.batched`; each finished run is written to disk at once under a name made from all
+that determines it, so that a search that was interrupted or killed goes on where it was.
+"""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import tempfile
+import threading
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from helpers import activations
+from helpers.batched import PRECISIONS, columns, initial_batch, train_batch
+from helpers.networks import MNIST_SIZES, mlp
+from helpers.training import RECORD_EVERY, History
+
+FOLDER = Path(__file__).resolve().parent.parent / "data" / "runs"
+FORMAT = 1  # raised whenever a change makes old records mean something else
+CURVES = ("epochs", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Raw pixels, and the factor they are multiplied by: what every run of a search sees.
+
+    Attributes:
+        train_x: (n, 784) uint8.
+        train_y: (n,) int64 labels.
+        validation_x: (m, 784) uint8.
+        validation_y: (m,) int64 labels.
+        scale: 1 for raw pixels 0–255, 1/255 for pixels in [0, 1].
+    """
+
+    train_x: NDArray[np.uint8]
+    train_y: NDArray[np.int64]
+    validation_x: NDArray[np.uint8]
+    validation_y: NDArray[np.int64]
+    scale: float = 1.0
+
+    @classmethod
+    def of(
+        cls, train_x: Tensor, train_y: Tensor, validation_x: Tensor, validation_y: Tensor
+    ) -> "Examples":
+        """Return the examples that raw pixel tensors hold, as `helpers.mnist.split` gives them.
+
+        Raises:
+            ValueError: a value is not a whole number from 0 to 255.
+        """
+        narrow = []
+        for name, x in (("train_x", train_x), ("validation_x", validation_x)):
+            pixels = x.to(torch.uint8)
+            if not torch.equal(pixels.to(x.dtype), x):
+                raise ValueError(f"{name} holds values other than raw pixels 0–255; see scale=")
+            narrow.append(pixels.numpy())
+        return cls(narrow[0], train_y.numpy(), narrow[1], validation_y.numpy())
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the arrays and the scale, in hexadecimal."""
+        total = hashlib.sha256(repr(self.scale).encode())
+        for array in (self.train_x, self.train_y, self.validation_x, self.validation_y):
+            total.update(np.ascontiguousarray(array).data)
+        return total.hexdigest()
+
+    def __repr__(self) -> str:
+        """Return the sizes and the scale."""
+        sizes = f"{len(self.train_y)} to train, {len(self.validation_y)} held out"
+        return f"Examples({sizes}, scale {self.scale:.4g})"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """All that determines a run, and so its record's name."""
+
+    unit: str
+    lr: float
+    seed: int
+    epochs: int
+    record_every: int
+    sizes: tuple[int, ...]
+    precision: str
+    examples: str
+
+    @property
+    def key(self) -> str:
+        """Name of the record, without its ending."""
+        text = json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True)
+        return f"{self.unit}-{self.lr:.4g}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its specification, its curves and its final parameters."""
+
+    spec: Spec
+    history: History
+    parameters: dict[str, NDArray[np.float32]]
+
+    def __repr__(self) -> str:
+        """Return the unit, the rate and where the run ended."""
+        end = self.history.validation_accuracy[-1]
+        return f"Run({self.spec.unit}, lr {self.spec.lr:.4g}, held-out accuracy {end:.4f})"
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the training loss ended as NaN or infinity."""
+        return not np.isfinite(self.history.train_loss[-1])
+
+    def model(self) -> nn.Sequential:
+        """Return the trained network, on the CPU in float32."""
+        model = mlp(self.spec.sizes, self.spec.unit)
+        model.load_state_dict({k: torch.from_numpy(v) for k, v in self.parameters.items()})
+        return model
+
+
+Runs = dict[tuple[str, float, int], Run]
+
+
+class SearchError(RuntimeError):
+    """A search could not go on; what is finished is kept."""
+
+
+def default_device() -> str:
+    """Return `cuda` where torch has a GPU, else `cpu`."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def default_precision(device: str) -> str:
+    """Return `bfloat16` where the device has it in hardware, else `float32`."""
+    if device == "cuda":
+        able = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        chip = torch.cpu.get_capabilities()
+        able = chip.get("amx_bf16") or chip.get("avx512_bf16")
+    return "bfloat16" if able else "float32"
+
+
+def search(
+    units: Sequence[str],
+    rates: Sequence[float],
+    examples: Examples,
+    *,
+    epochs: int,
+    seeds: Sequence[int] = (0,),
+    sizes: Sequence[int] = MNIST_SIZES,
+    record_every: int = RECORD_EVERY,
+    precision: str | None = None,
+    device: str | None = None,
+    folder: Path | str = FOLDER,
+    executor: Executor | None = None,
+    on_run: Callable[[Runs], None] | None = None,
+) -> Runs:
+    """Train one network for every unit, rate and seed; return the runs by (unit, rate, seed).
+
+    Args:
+        units: names in `helpers.activations.ACTIVATIONS`.
+        rates: learning rates, positive.
+        examples: what to train and validate on.
+        epochs: steps of full-batch gradient descent.
+        seeds: seeds of the initial weights.
+        sizes: layer widths.
+        record_every: epochs from one record to the next.
+        precision: type of the matrix products, `float32` or `bfloat16`; by default bfloat16 where
+            the hardware has it. Weights, units and loss are float32 either way.
+        device: `cpu` or `cuda`; by default a GPU where there is one, with all rates and seeds of
+            a unit as one batch.
+        folder: where records are kept.
+        executor: runs the training elsewhere, such as Dask's `Client(...).get_executor()`; by
+            default a process for each core, or this process's GPU.
+        on_run: called with all finished runs after each new one, to redraw curves.
+
+    Returns:
+        The runs, in the order of units, rates and seeds.
+
+    Raises:
+        ValueError: an argument is out of range; the message names it.
+        SearchError: the folder cannot be written to; finished runs are kept.
+    """
+    device = device or default_device()
+    precision = precision or default_precision(device)
+    _check(units, rates, seeds, epochs, precision)
+    folder = Path(folder)
+    specs = {
+        (unit, rate, seed): Spec(
+            unit, float(rate), seed, epochs, record_every, tuple(sizes), precision, examples.digest
+        )
+        for unit in units
+        for rate in rates
+        for seed in seeds
+    }
+    runs = {place: run for place, spec in specs.items() if (run := load_run(spec, folder))}
+    missing = [spec for place, spec in specs.items() if place not in runs]
+    print(
+        f"{len(specs)} runs of {epochs} epochs, products in {precision} on {device}: "
+        f"{len(runs)} found in {folder.name}/, {len(missing)} to train"
+    )
+    places = {spec: place for place, spec in specs.items()}
+    bar = tqdm(total=len(missing), unit="run", smoothing=0, leave=False)
+    try:
+        for run in _trained(_tasks(missing, device), examples, device, executor):
+            save_run(run, folder)
+            runs[places[run.spec]] = run
+            bar.update()
+            if on_run:
+                on_run({place: runs[place] for place in specs if place in runs})
+    except KeyboardInterrupt:
+        print(f"Interrupted: {len(runs)} of {len(specs)} runs are kept; run this again to go on.")
+        raise
+    finally:
+        bar.close()
+    return {place: runs[place] for place in specs}
+
+
+def _check(
+    units: Sequence[str],
+    rates: Sequence[float],
+    seeds: Sequence[int],
+    epochs: int,
+    precision: str,
+) -> None:
+    for unit in units:
+        activations.get(unit)
+    for name, values in (("units", units), ("rates", rates), ("seeds", seeds)):
+        if isinstance(values, str) or not len(values) or len(set(values)) < len(values):
+            raise ValueError(f"{name} is {values!r}; give one or more different values in a list")
+    if not all(np.isfinite(rate) and rate > 0 for rate in rates):
+        raise ValueError(f"rates is {list(rates)}; every rate must be positive and finite")
+    if epochs < 1:
+        raise ValueError(f"epochs is {epochs}; it must be at least 1")
+    if precision not in PRECISIONS:
+        known = ", ".join(PRECISIONS)
+        raise ValueError(f"precision {precision!r} unknown; choose from {known}")
+
+
+# Where the training happens
+
+
+def train_specs(specs: Sequence[Spec], examples: Examples, device: str) -> list[Run]:
+    """Return the runs of these specifications, of one unit, trained as one batch."""
+    torch.set_flush_denormal(True)  # subnormal gradients cost 3 to 8 times, and change nothing
+    first = specs[0]
+    scale = np.float32(examples.scale)
+    seen, unseen = (
+        columns(x.astype(np.float32) * scale, y, first.precision, device)
+        for x, y in (
+            (examples.train_x, examples.train_y),
+            (examples.validation_x, examples.validation_y),
+        )
+    )
+    batch = initial_batch(first.unit, [spec.seed for spec in specs], first.sizes, device)
+    lrs = [spec.lr for spec in specs]
+    with torch.no_grad():
+        histories = train_batch(batch, lrs, seen, unseen, first.epochs, first.record_every)
+    return [
+        Run(spec, history, batch.state_dict(row))
+        for row, (spec, history) in enumerate(zip(specs, histories, strict=True))
+    ]
+
+
+def _tasks(missing: Sequence[Spec], device: str) -> list[list[Spec]]:
+    """Return lists of runs to train together: all of a unit on a GPU, single runs on a CPU."""
+    if device == "cpu":
+        return [[spec] for spec in sorted(missing, key=lambda spec: spec.lr)]
+    by_unit: dict[str, list[Spec]] = {}
+    for spec in missing:
+        by_unit.setdefault(spec.unit, []).append(spec)
+    return list(by_unit.values())
+
+
+def _trained(
+    tasks: list[list[Spec]], examples: Examples, device: str, executor: Executor | None
+) -> Iterator[Run]:
+    if not tasks:
+        return
+    own = executor is None
+    pool = executor if executor is not None else _own_pool(device, len(tasks))
+    futures = [pool.submit(train_specs, task, examples, device) for task in tasks]
+    try:
+        for future in as_completed(futures):
+            yield from future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+        if own:
+            _stop(pool)
+
+
+def _own_pool(device: str, tasks: int) -> Executor:
+    if device != "cpu":
+        return ThreadPoolExecutor(1)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return ProcessPoolExecutor(
+        min(cores or 1, tasks), multiprocessing.get_context("spawn"), initializer=_start_worker
+    )
+
+
+def _start_worker() -> None:
+    """Make a worker single-threaded, deaf to Ctrl-C, and no longer-lived than its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and stops the pool
+    torch.set_num_threads(1)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _stop(pool: Executor) -> None:
+    workers = list((getattr(pool, "_processes", None) or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    for worker in workers:  # one that is still training would be waited for when Python ends
+        worker.terminate()
+
+
+# Records: one .npz a run, written whole or not at all, read without pickle
+
+
+def save_run(run: Run, folder: Path) -> None:
+    """Write the run's record into the folder, under a name made from its specification.
+
+    Raises:
+        SearchError: the folder or the file cannot be written; no half-written record is left.
+    """
+    target = folder / f"{run.spec.key}.npz"
+    arrays = {f"curve.{name}": getattr(run.history, name) for name in CURVES}
+    arrays |= {f"parameter.{name}": value for name, value in run.parameters.items()}
+    temporary = None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as file:
+            temporary = Path(file.name)
+            np.savez(file, spec=np.array(json.dumps(asdict(run.spec))), **arrays)
+        os.replace(temporary, target)
+    except OSError as error:
+        if temporary:
+            temporary.unlink(missing_ok=True)
+        raise SearchError(
+            f"could not write a run to {folder} ({error.strerror or error}): free some space or "
+            "pass a writable folder as folder=, and search again; finished runs are kept"
+        ) from error
+
+
+def load_run(spec: Spec, folder: Path) -> Run | None:
+    """Return the recorded run of this specification, or None where there is none.
+
+    A damaged record is announced and counts as none.
+    """
+    path = folder / f"{spec.key}.npz"
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as record:
+            written = json.loads(str(record["spec"]))
+            if written != json.loads(json.dumps(asdict(spec))):
+                raise ValueError("it belongs to another run")
+            history = History(*(record[f"curve.{name}"] for name in CURVES))
+            parameters = {
+                name.removeprefix("parameter."): record[name]
+                for name in record.files
+                if name.startswith("parameter.")
+            }
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        print(f"{path.name} is damaged ({error}) and will be trained again")
+        return None
+    return Run(spec, history, parameters)

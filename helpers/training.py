@@ -1,0 +1,124 @@
+"""One training run of problem 3: full-batch gradient descent, measured as it goes.
+
+`train` is the plain PyTorch loop that the assignment describes; notebook 03 shows it, and
+`helpers.batched` does the same arithmetic for many networks at once. Loss is the mean
+cross-entropy; a record is taken before the step of its epoch.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+RECORD_EVERY = 10  # epochs from one record to the next
+
+
+@dataclass(frozen=True)
+class History:
+    """The curves of one run: arrays of equal length, one entry a record.
+
+    Attributes:
+        epochs: steps made before the record.
+        train_loss: mean cross-entropy in nats; NaN once the run has diverged.
+        train_accuracy: share of the training images classified rightly, from 0 to 1.
+        validation_loss: as `train_loss`, on the validation images.
+        validation_accuracy: as `train_accuracy`, on the validation images.
+    """
+
+    epochs: NDArray[np.int64]
+    train_loss: NDArray[np.float64]
+    train_accuracy: NDArray[np.float64]
+    validation_loss: NDArray[np.float64]
+    validation_accuracy: NDArray[np.float64]
+
+    def curves(self) -> tuple[NDArray[np.float64], ...]:
+        """Return the four curves, without their epochs."""
+        return (
+            self.train_loss,
+            self.train_accuracy,
+            self.validation_loss,
+            self.validation_accuracy,
+        )
+
+    def __repr__(self) -> str:
+        """Return where the run stands at its last record."""
+        return (
+            f"History(after {self.epochs[-1]} epochs: training loss {self.train_loss[-1]:.3f}, "
+            f"validation accuracy {self.validation_accuracy[-1]:.4f})"
+        )
+
+
+def record_epochs(epochs: int, record_every: int = RECORD_EVERY) -> NDArray[np.int64]:
+    """Return the epochs before whose step a record is taken: 0, 10, …, and the end.
+
+    Raises:
+        ValueError: `epochs` or `record_every` is below 1.
+    """
+    for name, value in (("epochs", epochs), ("record_every", record_every)):
+        if value < 1:
+            raise ValueError(f"{name} is {value}; it must be at least 1")
+    return np.append(np.arange(0, epochs, record_every), epochs)
+
+
+def loss_and_accuracy(logits: Tensor, labels: Tensor) -> tuple[float, float]:
+    """Return the mean cross-entropy and the share of right answers.
+
+    Args:
+        logits: (n, classes), any floating type.
+        labels: (n,), int64.
+    """
+    loss = F.cross_entropy(logits, labels).item()
+    return loss, (logits.argmax(1) == labels).double().mean().item()
+
+
+def train(
+    model: nn.Module,
+    train_x: Tensor,
+    train_y: Tensor,
+    validation_x: Tensor,
+    validation_y: Tensor,
+    *,
+    lr: float,
+    epochs: int,
+    record_every: int = RECORD_EVERY,
+    progress: Callable[[Iterable[int]], Iterable[int]] = tqdm,
+) -> History:
+    """Train `model` in place by gradient descent on the full batch, one step an epoch.
+
+    Args:
+        model: maps (n, features) to (n, classes) logits.
+        train_x: (n, features) float32; the whole of it makes one step's batch.
+        train_y: (n,) int64 labels.
+        validation_x: (m, features) float32.
+        validation_y: (m,) int64 labels.
+        lr: learning rate, positive.
+        epochs: number of steps, at least 1.
+        record_every: epochs from one record to the next.
+        progress: wraps the loop's range, by default in a bar with the time left.
+
+    Raises:
+        ValueError: `lr`, `epochs` or `record_every` is out of range.
+    """
+    if not lr > 0:
+        raise ValueError(f"lr is {lr}; it must be positive")
+    due = set(record_epochs(epochs, record_every).tolist())
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+    rows = []
+    for epoch in progress(range(epochs + 1)):
+        optimizer.zero_grad()
+        logits = model(train_x)
+        if epoch in due:
+            with torch.no_grad():
+                seen = loss_and_accuracy(logits, train_y)
+                unseen = loss_and_accuracy(model(validation_x), validation_y)
+            rows.append((epoch, *seen, *unseen))
+        if epoch < epochs:
+            F.cross_entropy(logits, train_y).backward()
+            optimizer.step()
+    columns = [np.array(column) for column in zip(*rows, strict=True)]
+    return History(*columns)

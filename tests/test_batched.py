@@ -1,0 +1,139 @@
+"""The fast training path against the plain loop, unit by unit and batch by batch."""
+
+import numpy as np
+import pytest
+import torch
+
+from helpers import activations
+from helpers.activations import ACTIVATIONS, UNITS
+from helpers.batched import columns, forward, initial_batch, train_batch, value_and_slope
+from helpers.networks import mlp
+from helpers.training import train
+
+SIZES = (30, 16, 8, 4)
+
+
+def quiet(loop):
+    return loop
+
+
+@pytest.fixture(scope="module")
+def data():
+    generator = torch.Generator().manual_seed(1)
+    centres = 60 * torch.rand(4, 30, generator=generator)
+
+    def draw(n):
+        y = torch.randint(4, (n,), generator=generator)
+        return (centres[y] + 30 * torch.rand(n, 30, generator=generator)).round(), y
+
+    return *draw(200), *draw(80)
+
+
+def fast(unit, lrs, seeds, data, epochs, precision="float32"):
+    x, y, validation_x, validation_y = data
+    batch = initial_batch(unit, seeds, SIZES, "cpu")
+    seen, unseen = (
+        columns(x, y, precision, "cpu"),
+        columns(validation_x, validation_y, precision, "cpu"),
+    )
+    with torch.no_grad():
+        return train_batch(batch, lrs, seen, unseen, epochs), batch
+
+
+def plain(unit, lr, seed, data, epochs):
+    torch.manual_seed(seed)
+    model = mlp(SIZES, unit)
+    return train(model, *data, lr=lr, epochs=epochs, progress=quiet), model
+
+
+@pytest.mark.parametrize("unit", ACTIVATIONS)
+def test_value_and_slope_are_those_of_the_unit(unit):
+    z = torch.linspace(-30, 30, 601)
+    swish = unit == "swish"
+    value, slope, *by_beta = value_and_slope(unit)(z, *([torch.tensor(0.7)] if swish else []))
+    rest = {"beta": 0.7} if swish else {}
+    own = ACTIVATIONS[unit]
+    np.testing.assert_allclose(value, own.value(z.numpy(), **rest), rtol=1e-5, atol=2e-6)
+    np.testing.assert_allclose(slope, own.derivative(z.numpy(), **rest), rtol=1e-4, atol=2e-6)
+    if swish:
+        step = 1e-3
+        difference = activations.swish(z.double(), 0.7 + step) - activations.swish(
+            z.double(), 0.7 - step
+        )
+        np.testing.assert_allclose(by_beta[0], difference / (2 * step), atol=1e-4)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_fast_and_plain_runs_are_the_same(unit, data):
+    lr = 0.002 if unit in ("relu", "leaky_relu", "mish", "swish") else 0.02
+    (history,), batch = fast(unit, [lr], [3], data, 40)
+    reference, model = plain(unit, lr, 3, data, 40)
+    for mine, theirs in zip(history.curves(), reference.curves(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=2e-3, atol=1e-4)
+    for name, value in model.state_dict().items():
+        np.testing.assert_allclose(batch.state_dict(0)[name], value, rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize("unit", ["tanh", "swish"])
+def test_a_batch_of_runs_is_the_runs_one_by_one(unit, data):
+    lrs, seeds = [0.001, 0.003, 10.0], [0, 1, 2]
+    together, batch = fast(unit, lrs, seeds, data, 30)
+    for row, (lr, seed) in enumerate(zip(lrs, seeds, strict=True)):
+        (alone,), single = fast(unit, [lr], [seed], data, 30)
+        for mine, theirs in zip(together[row].curves(), alone.curves(), strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-4)
+        for name, value in single.state_dict(0).items():
+            np.testing.assert_allclose(batch.state_dict(row)[name], value, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("unit", "lr"), [("relu", 1.0), ("swish", 0.1), ("mish", 100.0), ("tanh", 30.0)]
+)
+def test_a_dead_run_is_completed_exactly(unit, lr, data, monkeypatch):
+    """Finishing early gives the curve and the weights of going on step by step."""
+    import helpers.batched as module
+
+    (early,), early_batch = fast(unit, [lr], [0], data, 100)
+    found = []
+    honest = module._dead_layer
+    monkeypatch.setattr(module, "_dead_layer", lambda *args: found.append(honest(*args)))
+    (whole,), whole_batch = fast(unit, [lr], [0], data, 100)
+    assert any(layer is not None for layer in found), "this run was meant to die"
+    for mine, theirs in zip(early.curves(), whole.curves(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5, equal_nan=True)
+    for name, value in whole_batch.state_dict(0).items():
+        np.testing.assert_allclose(early_batch.state_dict(0)[name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_a_diverged_run_is_completed_as_the_plain_loop_does(data):
+    (history,), _ = fast("leaky_relu", [1e4], [0], data, 200)
+    reference, _ = plain("leaky_relu", 1e4, 0, data, 200)
+    assert np.isnan(history.train_loss[-1])
+    assert np.isnan(reference.train_loss[-1])
+    np.testing.assert_array_equal(np.isnan(history.train_loss), np.isnan(reference.train_loss))
+    assert history.train_accuracy[-1] == reference.train_accuracy[-1]
+    assert history.validation_accuracy[-1] == reference.validation_accuracy[-1]
+
+
+def test_bfloat16_products_stay_near_float32(data):
+    (narrow,), _ = fast("tanh", [0.02], [3], data, 40, "bfloat16")
+    (wide,), _ = fast("tanh", [0.02], [3], data, 40)
+    assert abs(narrow.train_loss[-1] - wide.train_loss[-1]) < 0.01
+    assert not np.array_equal(narrow.train_loss, wide.train_loss)
+
+
+def test_initial_weights_are_those_of_the_plain_loop_and_leave_the_generator_alone():
+    state = torch.get_rng_state()
+    batch = initial_batch("swish", [5], SIZES, "cpu")
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(5)
+    model = mlp(SIZES, "swish")
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(batch.state_dict(0)[name], value)
+    x = torch.rand(7, 30)
+    torch.testing.assert_close(forward(batch, x.T).logits[0].T, model(x).detach())
+
+
+def test_precision_is_one_of_the_known():
+    with pytest.raises(ValueError, match="'float8' unknown; choose from float32, bfloat16"):
+        columns(torch.zeros(2, 3), torch.zeros(2), "float8", "cpu")
