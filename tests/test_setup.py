@@ -178,7 +178,9 @@ def test_a_failed_installation_says_so_and_the_next_call_takes_it_up(clone):
 
 def test_a_broken_python_is_replaced(clone):
     clone.python.unlink()
-    run = clone.make()
+    # PYTHON= unset: the first Python found on the PATH makes .venv anew.
+    found = Path(sys._base_executable).parent
+    run = clone.make(PYTHON="", PATH=os.pathsep.join([str(found), os.environ["PATH"]]))
     assert run.returncode == 0, run.stderr
     assert "Making .venv" in run.stdout
     assert len(run.pip) == 2
