@@ -21,8 +21,8 @@ test test-browser: export TQDM_DISABLE := 1
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' Makefile
 
-lab: setup ## set up and open JupyterLab on the notebooks
-	$(VENV_PYTHON) -m jupyterlab notebooks
+lab: setup ## set up and open JupyterLab on the notebooks (ARGS=--no-browser: prints its address)
+	$(VENV_PYTHON) -m jupyterlab notebooks $(ARGS)
 
 test: setup-dev ## run the unit tests and every notebook (QUICK_RUN=1 shortens the long loops)
 	$(VENV_PYTHON) -m pytest --nbval-lax --nbval-current-env tests $(wildcard notebooks)

@@ -93,8 +93,10 @@ def install(root: Path, venv: Path, kind: str) -> None:
     """Installs what `kind` needs and makes `helpers` importable from any folder."""
 
     def pip(*arguments: str) -> None:
-        command = [venv_python(venv), "-m", "pip", "--disable-pip-version-check", "install"]
-        if subprocess.run([*command, "--quiet", *arguments], cwd=root).returncode != 0:
+        # --no-compile: most modules are never imported; Python compiles the others when they are.
+        options = ["--quiet", "--no-compile", "--disable-pip-version-check"]
+        command = [venv_python(venv), "-m", "pip", "install", *options, *arguments]
+        if subprocess.run(command, cwd=root).returncode != 0:
             raise SetupError(
                 "pip could not install the packages: see the lines above. Once the cause is gone "
                 "(often the network or a full disk), the same command goes on from here."
