@@ -234,11 +234,11 @@ def _check(
     epochs: int,
     precision: str,
 ) -> None:
-    for unit in units:
-        activations.get(unit)
     for name, values in (("units", units), ("rates", rates), ("seeds", seeds)):
         if isinstance(values, str) or not len(values) or len(set(values)) < len(values):
             raise ValueError(f"{name} is {values!r}; give one or more different values in a list")
+    for unit in units:
+        activations.get(unit)
     if not all(np.isfinite(rate) and rate > 0 for rate in rates):
         raise ValueError(f"rates is {list(rates)}; every rate must be positive and finite")
     if epochs < 1:
@@ -368,7 +368,7 @@ def load_run(spec: Spec, folder: Path) -> Run | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as record:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as record:
             written = json.loads(str(record["spec"]))
             if written != json.loads(json.dumps(asdict(spec))):
                 raise ValueError("it belongs to another run")
