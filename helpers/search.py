@@ -32,6 +32,7 @@ from helpers.training import RECORD_EVERY, History
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "runs"
 FORMAT = 1  # raised whenever a change makes old records mean something else
+CHANCE = 0.2  # guessing one of ten digits is right about once in ten times; twice that
 CURVES = ("epochs", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 
 
@@ -118,9 +119,15 @@ class Run:
         return f"Run({self.spec.unit}, lr {self.spec.lr:.4g}, held-out accuracy {end:.4f})"
 
     @property
-    def diverged(self) -> bool:
-        """Whether the training loss ended as NaN or infinity."""
-        return not np.isfinite(self.history.train_loss[-1])
+    def outcome(self) -> str:
+        """How the run ended.
+
+        `diverged`: the training loss is NaN or infinite; `at chance`: at most CHANCE of the
+        training images are classified rightly; `learned`: everything else.
+        """
+        if not np.isfinite(self.history.train_loss[-1]):
+            return "diverged"
+        return "at chance" if self.history.train_accuracy[-1] <= CHANCE else "learned"
 
     def model(self) -> nn.Sequential:
         """Return the trained network, on the CPU in float32."""

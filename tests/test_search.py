@@ -66,7 +66,17 @@ def test_a_run_can_be_used_again(reference):
     share = (logits.argmax(1) == y).double().mean().item()
     assert share == pytest.approx(reference[place].history.validation_accuracy[-1], abs=0.03)
     assert "tanh" in repr(reference[place])
-    assert not reference[place].diverged
+    assert reference[place].outcome == "learned"
+
+
+def test_outcomes_tell_divergence_and_chance_from_learning(reference):
+    from dataclasses import replace
+
+    found = reference["tanh", 0.01, 0]
+    nan = replace(found.history, train_loss=np.full(7, np.nan))
+    assert replace(found, history=nan).outcome == "diverged"
+    chance = replace(found.history, train_accuracy=np.full(7, 0.11))
+    assert replace(found, history=chance).outcome == "at chance"
 
 
 @pytest.mark.parametrize(

@@ -177,13 +177,20 @@ def silence() -> Iterator[None]:
             yield
 
 
-def call(answer: Callable, *args: Any, warnings_wrong: bool = False, **kwargs: Any) -> Any:
+def call(
+    answer: Callable,
+    *args: Any,
+    warnings_wrong: bool = False,
+    student: object = None,
+    **kwargs: Any,
+) -> Any:
     """Return what the student's function returns for copies of these arguments.
 
     Args:
         answer: the student's function or class.
         *args: its arguments; the student's code gets copies, so the originals stay as they are.
         warnings_wrong: whether a RuntimeWarning (overflow, division by zero) is a wrong answer.
+        student: where `answer` is a wrapper, the student's own function or class inside it.
         **kwargs: its keyword arguments.
 
     Raises:
@@ -203,7 +210,7 @@ def call(answer: Callable, *args: Any, warnings_wrong: bool = False, **kwargs: A
         except Finding:
             raise
         except Exception as error:  # noqa: BLE001 - whatever the student's code raises is told
-            raise Finding(State.RAISED, explain(error, answer, args, kwargs)) from error
+            raise Finding(State.RAISED, explain(error, student or answer, args, kwargs)) from error
     shown = _arguments(args, kwargs)
     if value is None:
         malformed(f"returned nothing for {shown}; is a `return` missing?")
@@ -221,15 +228,17 @@ def call(answer: Callable, *args: Any, warnings_wrong: bool = False, **kwargs: A
     return value
 
 
-def explain(error: Exception, answer: Callable, args: tuple, kwargs: Mapping) -> str:
+def explain(error: Exception, answer: object, args: tuple, kwargs: Mapping) -> str:
     """Return the error, the student's own line that raised it, and the arguments in use."""
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
         reason = "asked for more memory than a check allows"
     else:
         reason = f"{type(error).__name__}: {error}"
-    home = getattr(getattr(answer, "__code__", None), "co_filename", None)
+    parts = [answer, *vars(answer).values()] if isinstance(answer, type) else [answer]
+    bare = [getattr(part, "__func__", part) for part in parts]  # static methods' functions
+    home = {part.__code__.co_filename for part in bare if hasattr(part, "__code__")}
     frames = traceback.extract_tb(error.__traceback__)
-    outside = [f for f in frames if f.filename == home] or [
+    outside = [f for f in frames if f.filename in home] or [
         f for f in frames if "site-packages" not in f.filename and "helpers" not in f.filename
     ]
     line = ""
