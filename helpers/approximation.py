@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-@dataclass(frozen=True, eq=False)
 class ReluNet:
     """The net g(x) = W₂ max(W₁ x + b₁, 0) + b₂ with one input, N hidden units and one output.
 
@@ -29,20 +28,12 @@ class ReluNet:
         ValueError: the shapes do not fit each other, or a parameter is not finite.
     """
 
-    W1: NDArray
-    b1: NDArray
-    W2: NDArray
-    b2: NDArray
-
-    def __post_init__(self) -> None:
-        units = np.size(self.b1)
-        for name, shape in {"W1": (units, 1), "b1": (units,), "W2": (1, units), "b2": (1,)}.items():
-            value = np.asarray(getattr(self, name), dtype=np.float64)
-            if value.shape != shape and not (name == "b2" and value.shape == ()):
-                raise ValueError(f"{name} has shape {value.shape}; {units} units need {shape}")
-            if not np.isfinite(value).all():
-                raise ValueError(f"{name} is {value}; every entry must be finite")
-            object.__setattr__(self, name, value.reshape(shape))
+    def __init__(self, W1: ArrayLike, b1: ArrayLike, W2: ArrayLike, b2: ArrayLike) -> None:
+        units = np.size(b1)
+        self.W1 = _parameter("W1", W1, (units, 1))
+        self.b1 = _parameter("b1", b1, (units,))
+        self.W2 = _parameter("W2", W2, (1, units))
+        self.b2 = _parameter("b2", np.reshape(b2, (1,)) if np.ndim(b2) == 0 else b2, (1,))
 
     def __call__(self, x: ArrayLike) -> NDArray:
         """Return g(x), of x's shape."""
@@ -181,6 +172,15 @@ def sawtooth_net(layers: int) -> DeepNet:
     inner = [(np.stack([tooth, tooth, carried]), bias) for carried in sums[:-1]]
     last = (sums[-1].reshape(1, 3), np.array([-(4.0**-layers) / 8]))
     return DeepNet((first, *inner, last))
+
+
+def _parameter(name: str, value: ArrayLike, shape: tuple[int, ...]) -> NDArray:
+    array = np.array(value, dtype=np.float64)
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}; as long as b1 is, it needs {shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} is {array}; every entry must be finite")
+    return array
 
 
 def _at_least_one(name: str, value: int) -> None:
