@@ -18,7 +18,7 @@ from helpers import activations, initialization
 
 GAINS = {"xavier": 1.0, "kaiming": 2.0}  # n Var W where n_in = n_out = n
 
-_T = np.linspace(-10, 10, 4001)[:-1] + 10 / 4000  # midpoints: even, symmetric, never 0
+_T = np.linspace(-10, 10, 2001)[:-1] + 10 / 2000  # midpoints: symmetric about 0, never 0
 _PHI = np.exp(-_T * _T / 2) / np.exp(-_T * _T / 2).sum()
 
 
@@ -100,8 +100,10 @@ def mean_field(
     for _ in range(depth):
         q = gain * squares[-1]
         square, slope = gaussian_moment(unit, q), gaussian_moment(unit, q, slope=True)
-        noise.append(_response(unit, q) ** 2 * noise[-1] + (_tail(unit, q, False) - 1) / width)
-        back.append((3 * _tail(unit, q, True) - 1) / width)
+        finite = np.isfinite(width)
+        kept = _response(unit, q) ** 2 * noise[-1] if finite else 0.0
+        noise.append(kept + (_tail(unit, q, False) - 1) / width if finite else 0.0)
+        back.append((3 * _tail(unit, q, True) - 1) / width if finite else 0.0)
         squares.append(square)
         growth.append(gain * slope)
     products = np.cumprod([1.0, *growth[-2::-1]])[::-1]  # over layers l … depth − 1
