@@ -447,20 +447,24 @@ def displayed(answer: Callable) -> None:
 @checklist.exercise("3.8 The best learning rate, by rule")
 def choose_rate(answer: Callable) -> None:
     """Choose among runs that were made to trap each shortcut."""
-    rates = [0.001, 0.01, 0.1, 1.0]
-    table = {
-        "validation_accuracy": np.array([[0.1, 0.80], [0.95, 0.93], [0.2, 0.91], [0.1, 0.10]]),
-        "validation_loss": np.array([[2.3, 0.60], [0.3, 0.29], [2.0, 0.28], [2.3, np.nan]]),
-        "train_accuracy": np.array([[0.1, 0.81], [0.9, 0.95], [0.2, 0.99], [0.1, 0.10]]),
-        "train_loss": np.array([[2.3, 0.50], [0.3, 0.15], [2.0, 0.02], [2.3, np.nan]]),
+    rates = [0.0005, 0.001, 0.01, 0.1, 0.5, 1.0]
+    nan = float("nan")
+    accuracy = [[0.1, 0.10], [0.97, 0.85], [0.3, 0.93], [0.4, 0.91], [0.2, 0.90], [0.1, 0.11]]
+    table = {  # (rates, records): a first and a last record
+        "validation_accuracy": np.array(accuracy),
+        "validation_loss": np.array([[2.3, v] for v in (2.3, 0.5, 0.29, 0.31, 0.2, nan)]),
+        "train_accuracy": np.array([[0.1, v] for v in (0.1, 0.86, 0.95, 0.99, 0.9, 0.11)]),
+        "train_loss": np.array([[2.3, v] for v in (2.3, 0.4, 0.15, 0.05, 0.2, nan)]),
     }
     _choose(answer, rates, table, (0.01, False), "the best rate inside the grid")
-    last = {name: curve[[0, 2, 1, 1]] for name, curve in table.items()}
+    rates = [0.001, 0.01, 0.1, 1.0]
+    table = {name: curve[1:5] for name, curve in table.items()}
+    last = {name: curve.copy() for name, curve in table.items()}
     last["validation_accuracy"] = np.array([[0.1, 0.5], [0.1, 0.6], [0.97, 0.7], [0.1, 0.8]])
     _choose(answer, rates, last, (1.0, True), "the best rate at the grid's upper edge")
     first = {name: curve[::-1] for name, curve in last.items()}
     _choose(answer, rates, first, (0.001, True), "the best rate at the grid's lower edge")
-    tie = {name: curve[[1, 1, 2, 3]].copy() for name, curve in table.items()}
+    tie = {name: curve[[1, 1, 2, 3]] for name, curve in table.items()}
     tie["validation_loss"][0, 1] = 0.5
     _choose(answer, rates, tie, (0.01, False), "equal accuracies at 0.001 and 0.01")
 
