@@ -37,9 +37,10 @@ def number(value: object, given: str) -> float:
 
 def several(value: object, count: int, names: str, given: str) -> list:
     """Return a tuple, list or array of `count` things as a list, or end the check."""
-    if not isinstance(value, (tuple, list)) and not hasattr(value, "__len__"):
+    try:
+        parts = list(value)  # type: ignore[call-overload]
+    except TypeError:
         malformed(f"for {given}: expected {names}, received {describe(value)}")
-    parts = list(value)  # type: ignore[call-overload]
     if len(parts) != count:
         malformed(f"for {given}: expected {count} things, {names}; received {len(parts)}")
     return parts
@@ -180,7 +181,8 @@ def _test_nets() -> list[ReluNet]:
         nets.append(ReluNet(w[:, None], b, rng.normal(size=(1, 5)), rng.normal(size=1)))
     nets.append(hinges([0.25, 0.25, 0.75], [1.0, 0.5, -3.0], -0.1))  # coinciding breakpoints
     nets.append(ReluNet([[0.0], [2.0]], [0.5, -0.9], [[0.3, 0.7]], 0.05))  # a unit without one
-    nets.append(hinges([0.3, 0.3 + 1e-5, 0.3 + 2e-5], [-2e5, 4e5, -2e5], 0.0))  # a narrow spike
+    spike = 0.3183099 + 1.234567e-5 * np.arange(3)  # narrow, and not on anybody's grid
+    nets.append(hinges(spike, [-2e5, 4e5, -2e5], 0.0))
     return nets
 
 
@@ -246,14 +248,14 @@ def exact_error(answer: Callable) -> None:
     nets = _test_nets()
     received = [number(call(answer, *net), f"net {i + 1}") for i, net in enumerate(nets)]
     expected = [sup_error(net).value for net in nets]
-    right = np.isclose(received, expected, rtol=1e-9, atol=1e-9)
+    right = np.isclose(received, expected, rtol=1e-6, atol=1e-6)  # float32 will do
     if right.all():
         return
     for sentence, shortcut in SHORTCUTS.items():
         if np.allclose(received[:6], [shortcut(net) for net in nets[:6]], rtol=1e-9, atol=1e-9):
             wrong(f"{sentence}\n{_difference(nets, received, expected, right)}")
     low = np.array(expected) - received
-    if (low[~right] > 0).all() and (low[:-1] < 0.02).all():
+    if (low[~right] > 0).all() and (low[:-1] < 0.02).all():  # only the spike can be far off
         wrong(
             "A grid misses the worst point, so its answer is too small; use the candidates.\n"
             + _difference(nets, received, expected, right)
