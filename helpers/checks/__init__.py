@@ -10,6 +10,7 @@ import contextlib
 import copy
 import io
 import linecache
+import os
 import random
 import traceback
 import warnings
@@ -93,8 +94,16 @@ class Check:
         return self.latest is not None and self.latest.state is State.RIGHT
 
     def __call__(self, *answers: object) -> None:
-        """Examine the answers and print the verdict on stdout."""
-        print(self.verdict(*answers))
+        """Examine the answers and print the verdict on stdout.
+
+        Raises:
+            AssertionError: nbgrader is validating or grading, and the answer is not right. Without
+                it a cell that only prints would count as passed.
+        """
+        verdict = self.verdict(*answers)
+        print(verdict)
+        if os.environ.get("NBGRADER_EXECUTION") and verdict.state is not State.RIGHT:
+            raise AssertionError(f"{verdict.state.value}: {verdict.exercise}")
 
     def verdict(self, *answers: object) -> Verdict:
         """Return the verdict on the answers; the global random states stay as they were."""
