@@ -94,10 +94,15 @@ def smallest_stretch(A: NDArray) -> float:
     """Return the smallest ‖Av‖ over unit vectors v.
 
     It is A's smallest singular value where A has at least as many rows as columns. A wide A takes
-    some direction to zero, so there it is 0, whatever its singular values are.
+    some direction to zero, so there it is 0, whatever its singular values are. A value below the
+    rounding error of the decomposition is 0 too.
     """
     rows, columns = A.shape
-    return float(np.linalg.svd(A, compute_uv=False)[-1]) if rows >= columns else 0.0
+    if rows < columns:
+        return 0.0
+    values = np.linalg.svd(A, compute_uv=False)
+    negligible = rows * np.finfo(values.dtype).eps * values[0]
+    return float(values[-1]) if values[-1] > negligible else 0.0
 
 
 def upper_bounds(

@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 from helpers import activations
 
 
-def layer_norm(
-    z: NDArray, v: NDArray | float = 1.0, u: NDArray | float = 0.0
-) -> NDArray:
+def layer_norm(z: NDArray, v: NDArray | float = 1.0, u: NDArray | float = 0.0) -> NDArray:
     """Return the normalised pre-activations, of z's shape; each row of z is one example.
 
     Args:

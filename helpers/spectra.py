@@ -70,9 +70,7 @@ def orthogonal(fan_in: int, fan_out: int, rng: Generator, gain: float = 1.0) -> 
     return gain * (q if fan_out >= fan_in else q.T)
 
 
-def layers(
-    widths: Sequence[int], rule: str, rng: Generator, gain: float = 1.0
-) -> list[NDArray]:
+def layers(widths: Sequence[int], rule: str, rng: Generator, gain: float = 1.0) -> list[NDArray]:
     """Return W⁽¹⁾ … W⁽ᴸ⁾ of a network with widths n⁽⁰⁾ … n⁽ᴸ⁾.
 
     Args:

@@ -37,7 +37,12 @@ def _tanh_network(widths: Sequence[int], seed: int) -> tuple[tuple, list[NDArray
     g = torch.tensor(rng.normal(size=widths[-1]))
     (g @ (weights[-1] @ inputs[-1])).backward()
     values = [a.detach().numpy() for a in inputs]
-    given = ([W.detach().numpy() for W in weights], [1 - a**2 for a in values[1:]], values, g.numpy())
+    given = (
+        [W.detach().numpy() for W in weights],
+        [1 - a**2 for a in values[1:]],
+        values,
+        g.numpy(),
+    )
     return given, [W.grad.numpy() for W in weights]  # type: ignore[union-attr]
 
 
@@ -55,7 +60,10 @@ def _backward_mistakes(given: tuple) -> list[tuple[str, list[NDArray]]]:
             "The slopes σ′(z) are missing: on its way down, the gradient passes through each unit.",
             run(lambda k, d: weights[k].T @ d),
         ),
-        ("W is used where its transpose Wᵀ is needed.", run(lambda k, d: slopes[k - 1] * (weights[k] @ d))),
+        (
+            "W is used where its transpose Wᵀ is needed.",
+            run(lambda k, d: slopes[k - 1] * (weights[k] @ d)),
+        ),
         (
             "The weights of the wrong layer: δ⁽ˡ⁾ needs W⁽ˡ⁺¹⁾, the weights that a⁽ˡ⁾ goes into.",
             run(lambda k, d: slopes[k - 1] * (weights[k - 1].T @ d)),
@@ -83,21 +91,28 @@ def backward(answer: object) -> None:
         shapes = [gradient.shape for gradient in expected]
         if len(set(shapes)) > 1 and [a.shape for a in arrays] == shapes[::-1]:
             wrong("The list runs from the last layer to the first; layer 1 is to come first.")
-        for l, (array, right) in enumerate(zip(arrays, expected, strict=True)):
+        for k, (array, right) in enumerate(zip(arrays, expected, strict=True)):
             hint = "∂L/∂W⁽ˡ⁾ is the outer product of δ⁽ˡ⁾ and a⁽ˡ⁻¹⁾, of W⁽ˡ⁾'s shape."
-            expect_shape(array, right.shape, f"∂L/∂W({l + 1}) of {said}", hint)
+            expect_shape(array, right.shape, f"∂L/∂W({k + 1}) of {said}", hint)
         mistakes: Outcomes = {
-            "A gradient is transposed: ∂L/∂W⁽ˡ⁾ = δ⁽ˡ⁾ a⁽ˡ⁻¹⁾ᵀ, not a⁽ˡ⁻¹⁾ δ⁽ˡ⁾ᵀ.": [e.T for e in expected],
-            "The list runs from the last layer to the first; layer 1 is to come first.": expected[::-1],
+            "A gradient is transposed: ∂L/∂W⁽ˡ⁾ = δ⁽ˡ⁾ a⁽ˡ⁻¹⁾ᵀ, not a⁽ˡ⁻¹⁾ δ⁽ˡ⁾ᵀ.": [
+                e.T for e in expected
+            ],
+            "The list runs from the last layer to the first; layer 1 is to come first.": expected[
+                ::-1
+            ],
         }
         if len(set(widths)) == 1:
             mistakes |= dict(_backward_mistakes(given))
         for sentence, outcome in mistakes.items():
-            if all(a.shape == o.shape and np.allclose(a, o) for a, o in zip(arrays, outcome, strict=True)):
+            if all(
+                a.shape == o.shape and np.allclose(a, o)
+                for a, o in zip(arrays, outcome, strict=True)
+            ):
                 if not all(np.allclose(a, e) for a, e in zip(arrays, expected, strict=True)):
                     wrong(f"{sentence}\n(seen on {said})")
-        for l, (array, right) in enumerate(zip(arrays, expected, strict=True)):
-            expect_close(array, right, f"∂L/∂W({l + 1}) of {said}", hint="Compare with autograd.")
+        for k, (array, right) in enumerate(zip(arrays, expected, strict=True)):
+            expect_close(array, right, f"∂L/∂W({k + 1}) of {said}", hint="Compare with autograd.")
 
 
 @checklist.exercise("5.2 The largest stretch")
@@ -105,7 +120,12 @@ def spectral_norm(answer: object) -> None:
     """Check the spectral norm on square, wide, tall, tricky and badly scaled matrices."""
     rng = np.random.default_rng(5)
     turn = np.array([[0.0, 3.0], [-1.0, 0.0]])
-    matrices = [turn, np.array([[2.0, -1.0], [-1.0, 2.0]]), rng.normal(size=(3, 6)), rng.normal(size=(6, 3))]
+    matrices = [
+        turn,
+        np.array([[2.0, -1.0], [-1.0, 2.0]]),
+        rng.normal(size=(3, 6)),
+        rng.normal(size=(6, 3)),
+    ]
     for A in [*matrices, 1e5 * turn, 1e-4 * turn]:
         received = as_array(call(answer, A), f"A = {describe(A)}")  # type: ignore[arg-type]
         s = np.linalg.svd(A, compute_uv=False)
@@ -117,7 +137,9 @@ def spectral_norm(answer: object) -> None:
             )
         mistakes: Outcomes = {
             "This is σ₁², the largest eigenvalue of AᵀA; take its root.": s[0] ** 2,
-            "This is the Frobenius norm √(Σσᵢ²); only the largest singular value counts.": np.sqrt((s**2).sum()),
+            "This is the Frobenius norm √(Σσᵢ²); only the largest singular value counts.": np.sqrt(
+                (s**2).sum()
+            ),
             "This is the smallest singular value; the largest was asked for.": s[-1],
             "This is A's largest entry in size, not its largest stretch.": np.abs(A).max(),
             "This is the longest column: the stretch of a unit coordinate vector only. Others may "
@@ -173,10 +195,10 @@ def upper_bound(answer: object) -> None:
         x, weights, _, g = given
         expected = _product(given, _steepest, _spectral)
         mistakes: Outcomes = {
-            "The Frobenius norm of W bounds too, but less well; take the largest singular value.": _product(
+            "The Frobenius norm of W bounds too, but less well; take σ_max.": _product(
                 given, _steepest, lambda W: float(np.linalg.norm(W))
             ),
-            "The largest slope is taken without its sign removed: a slope of −0.95 stretches by 0.95.": (
+            "The largest slope is taken without its sign removed: −0.95 is steep.": (
                 _product(given, np.max, _spectral)
             ),
             "The mean slope is no bound; some direction is stretched by the largest.": _product(
@@ -210,28 +232,30 @@ def lower_bound(answer: object) -> None:
         x, _, _, g = given
         expected = _product(given, _gentlest, _smallest)
         mistakes: Outcomes = {
-            "Where a layer widens, Wᵀ has fewer rows than columns and sends some direction to 0: its "
-            "smallest stretch is 0, not its smallest singular value.": _product(
+            "Where a layer widens, Wᵀ has fewer rows than columns and sends some direction to 0: "
+            "its smallest stretch is 0, not its smallest singular value.": _product(
                 given, _gentlest, lambda W: float(_values(W)[: min(W.shape)][-1])
             ),
             "The smallest slope is taken without its sign removed: −0.95 is steep.": _product(
                 given, np.min, _smallest
             ),
-            "This is the upper bound; take the smallest stretches.": _product(given, _steepest, _spectral),
+            "This is the upper bound; take the smallest stretches.": _product(
+                given, _steepest, _spectral
+            ),
             "‖x‖ is missing.": expected / np.linalg.norm(x),
             "‖∂L/∂ŷ‖ is missing.": expected / np.linalg.norm(g),
         }
         received = call(answer, *given)  # type: ignore[arg-type]
         if expected and np.shape(received) == () and float(as_array(received)) == 0:
+            head = f"for a network that {said}: expected {expected:.6g}, received 0"
             if as_array(call(answer, *wide)) == 0:  # type: ignore[arg-type]
                 wrong(
-                    f"for a network that {said}: expected {expected:.6g}, received 0, and 0 for any "
-                    "other.\nThe slides' own bound is always 0, as it uses the matrix (0 … x … 0). "
-                    "Bound the whole layer's gradient, with ‖x‖ in front."
+                    f"{head}, and 0 for any other.\nThe slides' own bound is always 0, as it uses the "
+                    "matrix (0 … x … 0). Bound the whole layer's gradient, with ‖x‖ in front."
                 )
             wrong(
-                f"for a network that {said}: expected {expected:.6g}, received 0.\nRows and columns are "
-                "mixed up: it is Wᵀ that must have at least as many rows as columns."
+                f"{head}.\nRows and columns are mixed up: it is Wᵀ that must have at least as many "
+                "rows as columns."
             )
         expect_close(received, expected, f"a network that {said}", atol=1e-12, mistakes=mistakes)
 
@@ -247,7 +271,7 @@ def edges(answer: object) -> None:
             "The factor is the standard deviation, the variance's root; this uses the variance.": (
                 s * expected
             ),
-            "These are the edges for the eigenvalues of WᵀW; singular values are their roots.": expected**2,
+            "These are the edges for the eigenvalues of WᵀW; take their roots.": expected**2,
             "The lower edge is negative: a singular value never is. Take |√n_in − √n_out|.": [
                 s * (b - a),
                 expected[1],
@@ -258,7 +282,7 @@ def edges(answer: object) -> None:
             ],
             "The two edges are the wrong way round; the smaller comes first.": expected[::-1],
             "The roots of fan_in and fan_out are missing.": [s * abs(n - m), s * (n + m)],
-            "The edges are divided by √n_in, as if the variance were 1/n_in already counted.": expected / a,
+            "The edges are divided by √n_in; the variance already counts it.": expected / a,
         }
         received = call(answer, n, m, variance)  # type: ignore[arg-type]
         expect_close(received, expected, given, mistakes=mistakes, atol=1e-9)
@@ -278,25 +302,22 @@ def chain(answer: object) -> None:
         received = call(answer, c, L)  # type: ignore[arg-type]
         if not isinstance(received, (tuple, list)) or len(received) != 3:
             malformed(f"for {given}: expected three arrays, received {describe(received)}")
+        size = abs(c)
+        late: Outcomes = {"The activations start at a⁽⁰⁾ = x: c⁰ first.": c * c ** np.arange(L)}
+        turned: Outcomes = {
+            "One factor too many: between layers l and L−1 there are L−1−l matrices.": size
+            * expected[1],
+            "The δ are reversed: for c > 1 they grow towards the input.": expected[1][::-1],
+        }
+        whole: Outcomes = {
+            "This is ‖δ⁽ˡ⁾‖ alone; multiply by ‖a⁽ˡ⁻¹⁾‖.": expected[1],
+            "One factor too many: δ⁽ˡ⁾ meets a⁽ˡ⁻¹⁾, the layer's input, not a⁽ˡ⁾.": size
+            * expected[2],
+        }
         parts = (
-            ("‖a⁽ˡ⁾‖, l = 0 … L−1", {"The activations start at a⁽⁰⁾ = x: c⁰ first.": c ** (np.arange(L) + 1)}),
-            (
-                "‖δ⁽ˡ⁾‖, l = 1 … L−1",
-                {
-                    "One factor too many: between layer l and layer L−1 there are L−1−l matrices.": abs(c)
-                    ** (L - layer),
-                    "The gradient grows towards the input, not towards the output: it is reversed.": abs(c)
-                    ** (layer - 1),
-                },
-            ),
-            (
-                "‖∂L/∂W⁽ˡ⁾‖, l = 1 … L−1",
-                {
-                    "This is ‖δ⁽ˡ⁾‖ alone; the gradient of the weights is ‖δ⁽ˡ⁾‖ ‖a⁽ˡ⁻¹⁾‖.": expected[1],
-                    "One factor too many: δ⁽ˡ⁾ is multiplied with a⁽ˡ⁻¹⁾, the layer's input, not with "
-                    "a⁽ˡ⁾.": np.full(L - 1, abs(c) ** (L - 1)),
-                },
-            ),
+            ("‖a⁽ˡ⁾‖, l = 0 … L−1", late),
+            ("‖δ⁽ˡ⁾‖, l = 1 … L−1", turned),
+            ("‖∂L/∂W⁽ˡ⁾‖, l = 1 … L−1", whole),
         )
         for (name, mistakes), value, right in zip(parts, received, expected, strict=True):
             array = as_array(value, given)
@@ -326,13 +347,15 @@ def regularised_loss(answer: object) -> None:
         bias_squares = sum((b.numpy() ** 2).sum() for b in biases)
         mean = losses.numpy().mean()
         mistakes: Outcomes = {
-            "The biases are in the penalty; they are to be left out.": mean + decay * (squares + bias_squares),
+            "The biases are in the penalty; they are to be left out.": mean
+            + decay * (squares + bias_squares),
             "The norms are not squared.": mean + decay * norms,
             "The penalty is added once per example; add it once.": mean + N * decay * squares,
-            "The losses are summed and the penalty added once per example; take the mean, and add the "
-            "penalty once.": N * (mean + decay * squares),
+            "The losses are summed and the penalty added once per example; take the mean, and add "
+            "the penalty once.": N * (mean + decay * squares),
             "The losses are summed; take their mean.": N * mean + decay * squares,
-            "There is a factor ½ in the penalty; this convention has none.": mean + decay * squares / 2,
+            "There is a factor ½ in the penalty; this convention has none.": mean
+            + decay * squares / 2,
             "The penalty is missing.": mean,
         }
         expect_close(received, mean + decay * squares, given, mistakes=mistakes)
@@ -354,17 +377,29 @@ def _norm_mistakes(z: NDArray, v: NDArray, u: NDArray) -> Mapping[str, NDArray]:
     across = (z - z.mean(0)) / z.std(0)
     whole = (z - z.mean()) / z.std()
     return {
-        "The factor √n is missing: the norm ‖z − z̄‖ is √n times the standard deviation.": v * centred
-        / (std * np.sqrt(n)) + u,
-        "Divided by n − 1 in the variance (degrees of freedom); the slides divide by n.": v * centred
-        / z.std(1, ddof=1, keepdims=True) + u,
-        "The variance is used where its root, the standard deviation, is needed.": v * centred / std**2 + u,
-        "Averaged over the batch: that is batch normalisation. Each row has its own mean.": v * across + u,
+        "The factor √n is missing: the norm ‖z − z̄‖ is √n times the standard deviation.": v
+        * centred
+        / (std * np.sqrt(n))
+        + u,
+        "Divided by n − 1 in the variance (degrees of freedom); the slides divide by n.": v
+        * centred
+        / z.std(1, ddof=1, keepdims=True)
+        + u,
+        "The variance is used where its root, the standard deviation, is needed.": v
+        * centred
+        / std**2
+        + u,
+        "Averaged over the batch: that is batch normalisation. Each row has its own mean.": v
+        * across
+        + u,
         "Averaged over all numbers at once; each row has its own mean and norm.": v * whole + u,
         "v and u are swapped: v scales, u shifts.": u * centred / std + v,
         "The mean is not taken away from z in the numerator.": v * z / std + u,
-        "The mean is not taken away before the norm is computed.": v * np.sqrt(n) * centred
-        / np.linalg.norm(z, axis=1, keepdims=True) + u,
+        "The mean is not taken away before the norm is computed.": v
+        * np.sqrt(n)
+        * centred
+        / np.linalg.norm(z, axis=1, keepdims=True)
+        + u,
         "u is added before the scaling by v.": v * (centred / std + u),
         "A small number (eps) is added to the variance; the slides add none, and for inputs this "
         "small it shows.": v * centred / np.sqrt(std**2 + 1e-5) + u,

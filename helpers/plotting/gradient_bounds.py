@@ -4,10 +4,12 @@ The figures of its training experiments are in `helpers.plotting.toy`.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
@@ -16,9 +18,9 @@ from helpers.plotting import axes_or_new, label_lines, unit_style
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#00825F", "#666666"
 # One look for each of the three quantities, in every figure and in the explorer.
-TRUE = {"color": "black", "linestyle": "-", "marker": "o", "markersize": 4}
-UPPER = {"color": ORANGE, "linestyle": "--", "marker": "^", "markersize": 4}
-LOWER = {"color": BLUE, "linestyle": "-.", "marker": "v", "markersize": 4}
+TRUE: dict[str, Any] = {"color": "black", "linestyle": "-", "marker": "o", "markersize": 4}
+UPPER: dict[str, Any] = {"color": ORANGE, "linestyle": "--", "marker": "^", "markersize": 4}
+LOWER: dict[str, Any] = {"color": BLUE, "linestyle": "-.", "marker": "v", "markersize": 4}
 
 
 def circle_to_ellipse(A: NDArray, axes: Sequence[Axes] | None = None) -> Axes:
@@ -31,23 +33,34 @@ def circle_to_ellipse(A: NDArray, axes: Sequence[Axes] | None = None) -> Axes:
     angle = np.linspace(0, 2 * np.pi, 241)
     circle = np.stack([np.cos(angle), np.sin(angle)])
     U, s, Vt = np.linalg.svd(A)
-    for ax, points, title in ((left, circle, "$\\|y\\| = 1$"), (right, A @ circle, "$Ay$")):
-        ax.plot(*points, color="black")
+    signs = np.where(U[0] < 0, -1, 1)  # u and v may change sign together: point to the right
+    titles = "unit circle", f"its image, half axes {s[0]:.2f} and {s[1]:.2f}"
+    for ax, shape, title in ((left, circle, titles[0]), (right, A @ circle, titles[1])):
+        ax.plot(*shape, color="black")
         ax.set(aspect="equal", title=title, xlabel="first coordinate", ylabel="second coordinate")
-    outer = s[0] * circle
-    right.plot(*outer, color=GREY, linestyle=":", linewidth=1.2)
+    right.plot(*(s[0] * circle), color=GREY, linestyle=":", linewidth=1.2)
     right.annotate(
-        "radius $\\sigma_1$", outer[:, 135], textcoords="offset points", xytext=(-6, -10), ha="right"
+        "radius $\\sigma_1$",
+        s[0] * circle[:, 195],
+        (4, -12),
+        textcoords="offset points",
+        color=GREY,
     )
     for k, (color, style) in enumerate(((ORANGE, "-"), (BLUE, "--"))):
-        for ax, tip, name in (
+        arrows = (
             (left, Vt[k], f"$v_{k + 1}$"),
-            (right, s[k] * U[:, k], f"$\\sigma_{k + 1} u_{k + 1}$, length {s[k]:.2f}"),
-        ):
-            ax.plot([0, tip[0]], [0, tip[1]], color=color, linestyle=style, marker="o", markevery=[1])
-            place = {"textcoords": "offset points", "xytext": (6, 6)}
-            ax.annotate(name, tip, color=color, **place)
-    limit = 1.45 * s[0]
+            (right, s[k] * U[:, k], f"$\\sigma_{k + 1} u_{k + 1}$"),
+        )
+        for ax, tip, name in arrows:
+            tip = signs[k] * tip
+            ax.plot(
+                [0, tip[0]], [0, tip[1]], color=color, linestyle=style, marker="o", markevery=[1]
+            )
+            offset = 16 * tip / np.linalg.norm(tip)
+            ax.annotate(
+                name, tip, offset, textcoords="offset points", color=color, ha="center", va="center"
+            )
+    limit = 1.25 * s[0]
     for ax in (left, right):
         ax.set(xlim=(-limit, limit), ylim=(-limit, limit))
     return right
@@ -77,15 +90,16 @@ def by_layer(
     for label, values in series.items():
         values = np.asarray(values, dtype=float)
         x = first + np.arange(len(values))
-        positive = np.where(values > 0, values, np.nan)
-        ax.plot(x, positive, label=label, **(styles or {}).get(label, {"marker": "o", "markersize": 4}))
-    for line, values in zip(list(ax.lines), series.values(), strict=True):
-        zero = first + np.flatnonzero(np.asarray(values) == 0)
+        look = (styles or {}).get(label, {"marker": "o", "markersize": 4})
+        (line,) = ax.plot(x, np.where(values > 0, values, np.nan), label=label, **look)
+        zero = x[values == 0]
         if len(zero):
-            floor = ax.get_xaxis_transform()
-            label = f"_{line.get_label()}: 0"
-            ax.plot(zero, np.full(len(zero), 0.015), "v", color=line.get_color(), transform=floor, label=label)
-            ax.text(zero[0], 0.04, "exactly 0", color=line.get_color(), transform=floor)
+            floor: dict[str, Any] = {
+                "color": line.get_color(),
+                "transform": ax.get_xaxis_transform(),
+            }
+            ax.plot(zero, np.full(len(zero), 0.015), "v", label=f"_{label}: 0", **floor)
+            ax.text(zero[0], 0.04, "exactly 0", **floor)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
 
@@ -95,7 +109,9 @@ def losses_by_layer(at_weights: ArrayLike, at_slopes: ArrayLike, ax: Axes | None
     ax = axes_or_new(ax)
     at_weights, at_slopes = np.asarray(at_weights), np.asarray(at_slopes)
     layer = 1 + np.arange(len(at_weights))
-    ax.bar(layer, at_weights, color=BLUE, label="at $W^{(l+1)\\top}$: not along its longest direction")
+    ax.bar(
+        layer, at_weights, color=BLUE, label="at $W^{(l+1)\\top}$: not along its longest direction"
+    )
     ax.bar(
         layer,
         at_slopes,
@@ -130,7 +146,9 @@ def depth_grid(
         axes = plt.subplots(rows, 2, figsize=(7.6, 2.6 * rows), sharex=True, sharey="row")[1]
     for i, (ax, (unit, settings)) in enumerate(zip(np.ravel(axes), results.items(), strict=False)):
         style = unit_style(unit)
-        for (name, (true, upper)), shade in zip(settings.items(), ("black", style["color"]), strict=True):
+        for (name, (true, upper)), shade in zip(
+            settings.items(), ("black", style["color"]), strict=True
+        ):
             ax.plot(depths, true, color=shade, label=name)
             ax.plot(depths, upper, color=shade, linestyle=":", marker="^", markersize=3.5)
         ax.set(yscale="log", title=style["label"])
@@ -140,6 +158,12 @@ def depth_grid(
             ax.set_xlabel("number of layers $L$")
         ax.set_xlim(right=depths[-1] * 1.55)
         label_lines(ax)
+    first = np.ravel(axes)[0]
+    kinds = [
+        Line2D([], [], color="black"),
+        Line2D([], [], color="black", linestyle=":", marker="^"),
+    ]
+    first.legend(kinds, ["true gradient", "upper bound"], loc="lower left", fontsize="small")
     return ax
 
 
@@ -147,17 +171,20 @@ def ratio_histogram(lower: ArrayLike, upper: ArrayLike, ax: Axes | None = None) 
     """Draw the distributions of log₁₀ of lower bound / gradient and of upper bound / gradient.
 
     Args:
-        lower: the logarithms for networks whose lower bound is positive; all should be ≤ 0.
+        lower: the logarithms for networks whose lower bound is positive; all should be ≤ 0. Those
+            below −16 are counted in the last bar on the left.
         upper: the logarithms for all networks; all should be ≥ 0.
         ax: where to draw.
     """
     ax = axes_or_new(ax)
-    ends = np.floor(np.min(lower, initial=0)), np.ceil(np.max(upper, initial=0))
-    bins = np.arange(ends[0], ends[1] + 0.25, 0.5)
-    ax.hist(lower, bins, color=BLUE, alpha=0.85, label="lower bound")
-    ax.hist(upper, bins, color="#F0B48C", edgecolor=ORANGE, hatch="//", label="upper bound")
+    lower = np.maximum(lower, -15.75)
+    bins = np.arange(-16, np.ceil(np.max(upper, initial=0)) + 0.25, 0.5).tolist()
+    ax.hist(lower, bins=bins, color=BLUE, label="lower bound")
+    ax.hist(upper, bins=bins, color="#F0B48C", edgecolor=ORANGE, hatch="//", label="upper bound")
     ax.axvline(0, color="black", linewidth=1.2)
-    ax.set(xlabel="$\\log_{10}$ (bound / true gradient)", ylabel="networks per bin of width 0.5")
+    ax.set(xlabel="$\\log_{10}$ (bound / true gradient)", ylabel="networks per half power of ten")
+    ticks = np.arange(-16, bins[-1] + 1, 4)
+    ax.set_xticks(ticks, ["≤ −16", *(f"{tick:g}".replace("-", "−") for tick in ticks[1:])])
     ax.legend()
     return ax
 
@@ -165,13 +192,18 @@ def ratio_histogram(lower: ArrayLike, upper: ArrayLike, ax: Axes | None = None) 
 def spectrum(
     values: NDArray, fan_in: int, fan_out: int, variance: float, ax: Axes | None = None
 ) -> Axes:
-    """Draw the histogram of singular values under the density of Marchenko and Pastur."""
+    """Draw the histogram of singular values under the density of Marchenko and Pastur.
+
+    Ticks on the axis mark the smallest and the largest of `values`, which may be several draws'.
+    """
     ax = axes_or_new(ax)
     low, high = spectra.edges(fan_in, fan_out, variance)
-    ax.hist(values, 30, (low, high), density=True, color="#BBD6E8", label="drawn")
+    ax.hist(values, bins=25, range=(low, high), density=True, color="#BBD6E8", label="drawn")
     s = np.linspace(low, high, 400)[1:-1]
     ax.plot(s, spectra.density(s, fan_in, fan_out, variance), color="black", label="law")
-    ax.plot([values[-1], values[0]], [0, 0], "|", color=ORANGE, markersize=14, clip_on=False)
+    ax.plot(
+        [np.min(values), np.max(values)], [0, 0], "|", color=ORANGE, markersize=14, clip_on=False
+    )
     ax.set(xlabel="singular value", title=f"{fan_out}×{fan_in}", ylabel="density")
     return ax
 
@@ -191,5 +223,7 @@ def product_spectra(products: Mapping[str, NDArray], ax: Axes | None = None) -> 
         ax.fill_between(count, values[:, -1], values[:, 0], color=color, alpha=0.15)
         ax.plot(count, values[:, 0], color=color, linestyle=style, label=f"{label}, largest")
         ax.plot(count, np.median(values, 1), color=color, linestyle=style, label=f"{label}, median")
-    ax.set(yscale="log", xlabel="number of layers multiplied", ylabel="singular value of the product")
+    ax.set(
+        yscale="log", xlabel="number of layers multiplied", ylabel="singular value of the product"
+    )
     return ax

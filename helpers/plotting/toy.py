@@ -1,17 +1,20 @@
 """Figures of notebook 05's training experiments: loss curves, decision regions, histograms."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
+from matplotlib.colors import ListedColormap
+from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from helpers.plotting import axes_or_new, label_lines
 
 # One look for each of the five initialisations, in every figure and in the explorer.
-STYLES = {
+STYLES: dict[str, dict[str, Any]] = {
     "zero": {"color": "#666666", "linestyle": ":"},
     "constant": {"color": "#B07800", "linestyle": "-."},
     "too small": {"color": "#0072B2", "linestyle": "--"},
@@ -36,7 +39,9 @@ def loss_curves(losses: Mapping[str, NDArray], ax: Axes | None = None) -> Axes:
         step = 1 + np.arange(len(values))
         style = STYLES.get(name, {})
         (line,) = ax.plot(step, np.median(values, 1), label=name, **style)
-        ax.fill_between(step, values.min(1), values.max(1), color=line.get_color(), alpha=0.13, linewidth=0)
+        ax.fill_between(
+            step, values.min(1), values.max(1), color=line.get_color(), alpha=0.13, linewidth=0
+        )
     ax.set(xscale="log", yscale="log", xlabel="step + 1", ylabel="training loss")
     return ax
 
@@ -44,8 +49,10 @@ def loss_curves(losses: Mapping[str, NDArray], ax: Axes | None = None) -> Axes:
 def points(ax: Axes, x: NDArray, y: NDArray) -> list[PathCollection]:
     """Draw the data: circles for class 0, crosses for class 1."""
     return [
-        ax.scatter(*x[y == 0].T, s=9, color="#A63E00", marker="o", linewidths=0.6, facecolors="none"),
-        ax.scatter(*x[y == 1].T, s=10, color="#00568A", marker="x", linewidths=0.8),
+        ax.scatter(
+            *x[y == 0].T, s=9, color="#A63E00", marker="o", linewidths=0.6, facecolors="none"
+        ),
+        ax.scatter(x[y == 1, 0], x[y == 1, 1], s=10, color="#00568A", marker="x", linewidths=0.8),
     ]
 
 
@@ -69,11 +76,11 @@ def decision_regions(
     if axes is None:
         size = (1.65 * len(titles) + 0.4, 1.6 * len(logits) + 0.3)
         axes = plt.subplots(len(logits), len(titles), figsize=size, squeeze=False)[1]
-    for row, (name, values) in zip(axes, logits.items(), strict=True):
+    for i, (row, (name, values)) in enumerate(zip(axes, logits.items(), strict=True)):
         for ax, title, value in zip(row, titles, values, strict=True):
             region(ax, value)
             points(ax, *data)
-            if row is axes[0]:
+            if i == 0:
                 ax.set_title(title, fontsize="medium", loc="center")
         row[0].set_ylabel(name)
     return ax
@@ -87,10 +94,8 @@ def region(ax: Axes, logits: NDArray) -> None:
     ax.grid(False)
 
 
-def plane_image(ax: Axes, picture: NDArray):  # noqa: ANN201 - matplotlib's AxesImage
+def plane_image(ax: Axes, picture: NDArray) -> AxesImage:
     """Return the image that fills the plane, coloured by class."""
-    from matplotlib.colors import ListedColormap
-
     half = (GRID[1] - GRID[0]) / 2
     ends = (GRID[0] - half, GRID[-1] + half)
     return ax.imshow(
@@ -104,7 +109,7 @@ def histogram_grid(
     xlabel: str,
     axes: Sequence[Axes] | None = None,
 ) -> Axes:
-    """Draw outlined histograms at several times, one panel a name, each on its own scale.
+    """Draw outlined histograms at several times, one panel a name, each on its own scales.
 
     Args:
         values: name to one array of numbers a time.
@@ -116,7 +121,7 @@ def histogram_grid(
         The last of the Axes.
     """
     if axes is None:
-        axes = plt.subplots(1, len(values), figsize=(2.0 * len(values), 2.3), sharey=True)[1]
+        axes = plt.subplots(1, len(values), figsize=(2.0 * len(values), 2.3))[1]
     looks = [("#999999", "-", 3.2), ("#0072B2", "-", 1.8), ("#D55E00", "--", 1.8)]
     for ax, (name, samples) in zip(axes, values.items(), strict=True):
         finite = [sample[np.isfinite(sample)].ravel() for sample in samples]
@@ -127,14 +132,19 @@ def histogram_grid(
         for sample, time, (color, style, width) in zip(finite, times, looks, strict=False):
             share = np.histogram(sample, bins)[0] / max(len(sample), 1)
             ax.stairs(share, bins, color=color, linestyle=style, linewidth=width, label=time)
-        ax.set(title=name, xlabel=xlabel, ylim=(0, 1.02))
+        ax.set(title=name, xlabel=xlabel, ylim=(0, None))
     axes[0].set_ylabel("share of the values")
     axes[0].legend(fontsize="small")
     return ax
 
 
 def through_training(
-    steps: NDArray, curves: Mapping[str, NDArray], ylabel: str, ax: Axes | None = None
+    steps: NDArray,
+    curves: Mapping[str, NDArray],
+    ylabel: str,
+    ax: Axes | None = None,
+    xlabel: str = "step",
+    yscale: str = "linear",
 ) -> Axes:
     """Draw, for each name, the median over seeds and their range against the step.
 
@@ -143,12 +153,15 @@ def through_training(
         curves: name to values of shape (T, seeds).
         ylabel: what the values are.
         ax: where to draw.
+        xlabel: what is counted along the horizontal axis.
+        yscale: "linear" or "log".
     """
     ax = axes_or_new(ax)
     looks = zip(("#D55E00", "#B07800", "#00825F", "#0072B2"), ("-", "--", "-.", ":"), strict=True)
     for (name, values), (color, style) in zip(curves.items(), looks, strict=False):
         ax.plot(steps, np.median(values, 1), color=color, linestyle=style, label=name)
         ax.fill_between(steps, values.min(1), values.max(1), color=color, alpha=0.13, linewidth=0)
-    ax.set(xlabel="step", ylabel=ylabel, xlim=(0, steps[-1] * 1.3))
+    ax.set(xlabel=xlabel, ylabel=ylabel, xlim=(0, steps[-1] * 1.3), yscale=yscale)
+    ax.set_xticks([tick for tick in ax.get_xticks() if 0 <= tick <= steps[-1]])
     label_lines(ax)
     return ax

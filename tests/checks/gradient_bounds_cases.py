@@ -2,11 +2,11 @@
 
 import numpy as np
 import torch
-from tests.checks.cases import Case, Wrong, stub
 
 from helpers import bounds
 from helpers.checks import State
 from helpers.checks import gradient_bounds as check
+from tests.checks.cases import Case, Wrong, stub
 
 
 # 5.1
@@ -21,11 +21,11 @@ def pass_back(weights, slopes, inputs, g):
 
 def pass_back_matrices(weights, slopes, inputs, g):
     gradients = []
-    for l in range(len(weights)):
-        delta = np.eye(len(weights[l]))
-        for k in range(l, len(slopes)):
+    for i in range(len(weights)):
+        delta = np.eye(len(weights[i]))
+        for k in range(i, len(slopes)):
             delta = delta @ np.diag(slopes[k]) @ weights[k + 1].T
-        gradients.append(torch.tensor(np.outer(delta @ g, inputs[l])))
+        gradients.append(torch.tensor(np.outer(delta @ g, inputs[i])))
     return tuple(gradients)
 
 
@@ -119,7 +119,9 @@ def upper_matrices(x, weights, slopes, g):
 def lower_eigen(x, weights, slopes, g):
     value = np.linalg.norm(x) * np.linalg.norm(g)
     for d, W in zip(slopes, weights[1:], strict=True):
-        value *= min(abs(d)) * np.sqrt(max(np.linalg.eigvalsh(W @ W.T)[0], 0)) * (len(W) <= len(W.T))
+        value *= (
+            min(abs(d)) * np.sqrt(max(np.linalg.eigvalsh(W @ W.T)[0], 0)) * (len(W) <= len(W.T))
+        )
     return torch.tensor(value)
 
 
@@ -197,12 +199,21 @@ CASES = [
         [
             Wrong((bent(lambda W, d, k, v: W[k].T @ v),), "slopes σ′(z) are missing"),
             Wrong((bent(lambda W, d, k, v: d[k - 1] * (W[k] @ v)),), "its transpose Wᵀ is needed"),
-            Wrong((bent(lambda W, d, k, v: d[k - 1] * (W[k - 1].T @ v)),), "weights of the wrong layer"),
+            Wrong(
+                (bent(lambda W, d, k, v: d[k - 1] * (W[k - 1].T @ v)),),
+                "weights of the wrong layer",
+            ),
             Wrong((bent(lambda W, d, k, v: W[k].T @ (d[k - 1] * v)),), "in the wrong order"),
             Wrong((lambda *a: [G.T for G in pass_back(*a)],), "A gradient is transposed"),
             Wrong((lambda *a: pass_back(*a)[::-1],), "from the last layer to the first"),
-            Wrong((lambda *a: pass_back(*a)[0],), "expected a list of 3 gradients", State.MALFORMED),
-            Wrong((lambda W, d, a, g: bounds.backward(W, d, g),), "is the outer product", State.MALFORMED),
+            Wrong(
+                (lambda *a: pass_back(*a)[0],), "expected a list of 3 gradients", State.MALFORMED
+            ),
+            Wrong(
+                (lambda W, d, a, g: bounds.backward(W, d, g),),
+                "is the outer product",
+                State.MALFORMED,
+            ),
             Wrong((changes_input,), "changed its input in place"),
             Wrong((nothing,), "is a `return` missing?", State.MALFORMED),
             Wrong((lambda W, d, a, g: [np.outer(g, a[-1])] * 4 / 2,), "TypeError", State.RAISED),
@@ -260,7 +271,9 @@ CASES = [
             Wrong((lambda n, m, v: np.array(ends(n, m, v)) * v**0.5,), "this uses the variance"),
             Wrong((lambda *a: np.array(ends(*a)) ** 2,), "eigenvalues of WᵀW"),
             Wrong((lambda n, m, v: (v**0.5 * (m**0.5 - n**0.5), ends(n, m, v)[1]),), "is negative"),
-            Wrong((lambda n, m, v: (v**0.5 * (n**0.5 - m**0.5), ends(n, m, v)[1]),), "has its sign"),
+            Wrong(
+                (lambda n, m, v: (v**0.5 * (n**0.5 - m**0.5), ends(n, m, v)[1]),), "has its sign"
+            ),
             Wrong((lambda *a: ends(*a)[::-1],), "wrong way round"),
             Wrong((lambda n, m, v: (v**0.5 * abs(n - m), v**0.5 * (n + m)),), "roots of fan_in"),
             Wrong((lambda n, m, v: np.array(ends(n, m, v)) / n**0.5,), "divided by √n_in"),
@@ -275,11 +288,16 @@ CASES = [
             Wrong((lambda c, L: (abs(c) ** np.arange(1, L + 1), *powers(c, L)[1:]),), "c⁰ first"),
             Wrong(
                 (lambda c, L: (powers(c, L)[0], powers(c, L)[1] * abs(c), powers(c, L)[2]),),
-                "between layer l and layer L−1",
+                "between layers l and L−1",
             ),
-            Wrong((lambda c, L: (powers(c, L)[0], powers(c, L)[1][::-1], powers(c, L)[2]),), "reversed"),
+            Wrong(
+                (lambda c, L: (powers(c, L)[0], powers(c, L)[1][::-1], powers(c, L)[2]),),
+                "The δ are reversed",
+            ),
             Wrong((lambda c, L: (*powers(c, L)[:2], powers(c, L)[1]),), "alone"),
-            Wrong((lambda c, L: (*powers(c, L)[:2], powers(c, L)[2] * abs(c)),), "the layer's input"),
+            Wrong(
+                (lambda c, L: (*powers(c, L)[:2], powers(c, L)[2] * abs(c)),), "the layer's input"
+            ),
             Wrong((lambda c, L: (c ** np.arange(L), *powers(c, L)[1:]),), "so take |c|"),
             Wrong((lambda c, L: powers(c, L)[:2],), "expected three arrays", State.MALFORMED),
             Wrong(
@@ -294,15 +312,20 @@ CASES = [
         (stub,),
         [(penalised,), (penalised_norm,)],
         [
-            Wrong((lambda l, W, b, k: l.mean() + k * (squares(W) + squares(b)),), "biases are in the"),
-            Wrong((lambda l, W, b, k: l.mean() + k * sum(torch.linalg.norm(w) for w in W),), "not squared"),
-            Wrong((lambda l, W, b, k: l.mean() + len(l) * k * squares(W),), "add it once"),
-            Wrong((lambda l, W, b, k: (l + k * squares(W)).sum(),), "take the mean, and add"),
-            Wrong((lambda l, W, b, k: l.sum() + k * squares(W),), "are summed; take their mean"),
-            Wrong((lambda l, W, b, k: l.mean() + k / 2 * squares(W),), "factor ½"),
-            Wrong((lambda l, W, b, k: l.mean(),), "The penalty is missing"),
+            Wrong(
+                (lambda e, W, b, k: e.mean() + k * (squares(W) + squares(b)),), "biases are in the"
+            ),
+            Wrong(
+                (lambda e, W, b, k: e.mean() + k * sum(torch.linalg.norm(w) for w in W),),
+                "not squared",
+            ),
+            Wrong((lambda e, W, b, k: e.mean() + len(e) * k * squares(W),), "add it once"),
+            Wrong((lambda e, W, b, k: (e + k * squares(W)).sum(),), "take the mean, and add"),
+            Wrong((lambda e, W, b, k: e.sum() + k * squares(W),), "are summed; take their mean"),
+            Wrong((lambda e, W, b, k: e.mean() + k / 2 * squares(W),), "factor ½"),
+            Wrong((lambda e, W, b, k: e.mean(),), "The penalty is missing"),
             Wrong((lambda *a: penalised(*a).item(),), "no gradient flows"),
-            Wrong((lambda l, W, b, k: l + k * squares(W),), "received shape (5,)", State.MALFORMED),
+            Wrong((lambda e, W, b, k: e + k * squares(W),), "received shape (5,)", State.MALFORMED),
         ],
     ),
     Case(
@@ -311,20 +334,37 @@ CASES = [
         [(normalise,), (normalise_rows,), (normalise_torch,)],
         [
             Wrong((spoilt(lambda z, v, u, c, s: v * c / s / 6**0.5 + u),), "factor √n is missing"),
-            Wrong((spoilt(lambda z, v, u, c, s: v * c / s * (5 / 6) ** 0.5 + u),), "degrees of freedom"),
+            Wrong(
+                (spoilt(lambda z, v, u, c, s: v * c / s * (5 / 6) ** 0.5 + u),),
+                "degrees of freedom",
+            ),
             Wrong((spoilt(lambda z, v, u, c, s: v * c / s**2 + u),), "The variance is used"),
-            Wrong((lambda z, v, u: v * (z - z.mean(0)) / z.std(0) + u,), "that is batch normalisation"),
+            Wrong(
+                (lambda z, v, u: v * (z - z.mean(0)) / z.std(0) + u,), "that is batch normalisation"
+            ),
             Wrong((lambda z, v, u: v * (z - z.mean()) / z.std() + u,), "all numbers at once"),
             Wrong((spoilt(lambda z, v, u, c, s: u * c / s + v),), "v and u are swapped"),
             Wrong((spoilt(lambda z, v, u, c, s: v * z / s + u),), "in the numerator"),
             Wrong(
-                (lambda z, v, u: normalise(z, v, 0) * np.linalg.norm(z - z.mean(1, keepdims=True), axis=1)[:, None]
-                 / np.linalg.norm(z, axis=1, keepdims=True) + u,),
+                (
+                    lambda z, v, u: (
+                        normalise(z, v, 0)
+                        * np.linalg.norm(z - z.mean(1, keepdims=True), axis=1)[:, None]
+                        / np.linalg.norm(z, axis=1, keepdims=True)
+                        + u
+                    ),
+                ),
                 "before the norm is computed",
             ),
             Wrong((spoilt(lambda z, v, u, c, s: v * (c / s + u)),), "before the scaling by v"),
-            Wrong((spoilt(lambda z, v, u, c, s: v * c / np.sqrt(s**2 + 1e-5) + u),), "added to the variance"),
-            Wrong((spoilt(lambda z, v, u, c, s: v * c / (s + 1e-5) + u),), "added to the standard deviation"),
+            Wrong(
+                (spoilt(lambda z, v, u, c, s: v * c / np.sqrt(s**2 + 1e-5) + u),),
+                "added to the variance",
+            ),
+            Wrong(
+                (spoilt(lambda z, v, u, c, s: v * c / (s + 1e-5) + u),),
+                "added to the standard deviation",
+            ),
             Wrong((in_place,), "changed its input in place"),
             Wrong((nothing,), "is a `return` missing?", State.MALFORMED),
         ],

@@ -1,0 +1,216 @@
+"""Notebook 05's explorers: bounds layer by layer, and training from five initialisations."""
+
+from collections.abc import Mapping, Sequence
+
+import ipywidgets as widgets
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.patches import StepPatch
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from helpers import activations, spectra, toy
+from helpers import bounds as bounding
+from helpers.explorers import Explorer
+from helpers.plotting import gradient_bounds as plots
+from helpers.plotting import toy as pictures
+
+RULES = {
+    "Xavier, 2/(n_in + n_out)": "2/(n_in + n_out)",
+    "He, 2/n_in": "2/n_in",
+    "orthogonal": "orthogonal",
+}
+WIDTH = 32  # units in every layer of the explorer's networks
+
+
+def three_sizes(
+    activation: str, rule: str, scale: float, depth: int, seed: int = 0
+) -> tuple[list[NDArray], NDArray, NDArray, NDArray]:
+    """Return singular values by layer, then lower bound, gradient norm and upper bound by layer.
+
+    Args:
+        activation: name of the hidden layers' unit.
+        rule: as for `helpers.spectra.layers`.
+        scale: factor on every weight.
+        depth: number of layers, at least 1.
+        seed: fixes weights, input and ∂L/∂ŷ, a vector of length 1.
+    """
+    rng = np.random.default_rng(seed)
+    x, g = rng.normal(size=(2, WIDTH))
+    g /= np.linalg.norm(g)
+    weights = spectra.layers([WIDTH] * (depth + 1), rule, rng, scale)
+    passed = bounding.forward(weights, x, activation)
+    sizes = (bounding.lower_bounds, bounding.gradient_norms, bounding.upper_bounds)
+    lower, true, upper = (size(weights, passed, g) for size in sizes)
+    return [spectra.singular_values(W) for W in weights], lower, true, upper
+
+
+def bounds() -> Explorer:
+    """Return the explorer of singular values, and of the bounds they lead to."""
+    figure = Figure(figsize=(8.4, 3.5), dpi=100)
+    figure.set_layout_engine("none")
+    figure.subplots_adjust(left=0.08, right=0.98, bottom=0.15, top=0.9, wspace=0.27)
+    left, right = figure.subplots(1, 2)
+    (dots,) = left.plot([], [], ".", color=plots.GREY, markersize=2.5)
+    (largest,) = left.plot([], [], **{**plots.UPPER, "label": "largest"})
+    (smallest,) = left.plot([], [], **{**plots.LOWER, "label": "smallest"})
+    left.axhline(1, color="black", linewidth=0.8)
+    left.set(xlabel="layer $l$", ylabel="singular values of $W^{(l)}$", title="Weights")
+    lines = [
+        right.plot([], [], label=label, **look)[0]
+        for label, look in (
+            ("upper bound", plots.UPPER),
+            ("true gradient", plots.TRUE),
+            ("lower bound", plots.LOWER),
+        )
+    ]
+    right.set(
+        xlabel="layer $l$", title="$\\|\\partial\\mathcal{L}/\\partial W^{(l)}\\|$", yscale="log"
+    )
+    for ax in (left, right):
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    left.legend(fontsize="small", loc="upper left", ncols=2)
+    right.legend(fontsize="small")
+
+    def redraw(unit: str, rule: str, scale: float, depth: int) -> str:
+        values, lower, true, upper = three_sizes(unit, rule, scale, depth)
+        layer = np.arange(1, depth + 1)
+        dots.set_data(np.repeat(layer, WIDTH), np.concatenate(values))
+        largest.set_data(layer, [s[0] for s in values])
+        smallest.set_data(layer, [s[-1] for s in values])
+        for line, sizes in zip(lines, (upper, true, lower), strict=True):
+            line.set_data(layer, np.where(sizes > 0, sizes, np.nan))
+        for ax in (left, right):
+            ax.set_xlim(0.5, depth + 0.5)
+        left.set_ylim(0, 1.25 * max(1.0, max(s[0] for s in values)))
+        shown = np.concatenate([sizes[sizes > 0] for sizes in (upper, true, lower)])
+        right.set_ylim(shown.min() / 3, shown.max() * 3)
+        below = "is 0" if lower[0] == 0 else f"is {lower[0]:.1e}"
+        if true[0] == 0:
+            return f"Layer 1: all paths are dead, the gradient is 0; upper bound {upper[0]:.1e}."
+        spread = min(s[-1] for s in values), max(s[0] for s in values)
+        return (
+            f"Layer 1: the gradient is {true[0]:.2g}, the upper bound {upper[0] / true[0]:.2g} "
+            f"times that; the lower bound {below}. Singular values run from {spread[0]:.2g} to "
+            f"{spread[1]:.2g}."
+        )
+
+    controls = {
+        "unit": widgets.Dropdown(
+            options=[(unit.label, name) for name, unit in activations.ACTIVATIONS.items()],
+            value="tanh",
+            description="Unit",
+        ),
+        "rule": widgets.Dropdown(options=list(RULES.items()), description="Weights"),
+        "scale": widgets.FloatSlider(min=0.25, max=3, step=0.05, value=1.0, description="Scale"),
+        "depth": widgets.IntSlider(min=2, max=20, value=12, description="Layers"),
+    }
+    ideal = {"unit": "identity", "rule": "orthogonal", "scale": 1.0}
+    return Explorer(figure, redraw, controls, {"Bounds meet": lambda: ideal})
+
+
+def training(
+    history: toy.History, runs: Mapping[str, Sequence[int]], data: tuple[NDArray, NDArray]
+) -> Explorer:
+    """Return the explorer of training time, for the runs that `history` holds.
+
+    Args:
+        history: what `helpers.toy.train` returned, of networks with ReLU.
+        runs: name of each initialisation to its runs in `history`, one a seed.
+        data: the training points and classes.
+
+    Raises:
+        ValueError: the initialisations have different numbers of runs.
+    """
+    counts = {len(indices) for indices in runs.values()}
+    if len(counts) != 1:
+        raise ValueError(f"runs has {sorted(counts)} runs a name; give every name as many")
+    names = list(runs)
+    figure = Figure(figsize=(8.4, 4.3), dpi=100)
+    figure.set_layout_engine("none")
+    grid = figure.add_gridspec(
+        2, 1, left=0.07, right=0.98, bottom=0.12, top=0.93, hspace=0.32, height_ratios=(1, 1.1)
+    )
+    top = grid[0].subgridspec(1, len(names), wspace=0.08)
+    bottom = grid[1].subgridspec(1, 3, wspace=0.28)
+    images = [_region(figure.add_subplot(top[k]), name, data) for k, name in enumerate(names)]
+    loss_ax, weight_ax, unit_ax = (figure.add_subplot(bottom[k]) for k in range(3))
+    step_axis = 1 + np.arange(len(history.losses))
+    curves = {
+        name: loss_ax.plot(step_axis, step_axis, label=name, **pictures.STYLES.get(name, {}))[0]
+        for name in names
+    }
+    marker = loss_ax.axvline(1, color="black", linewidth=1.0)
+    loss_ax.set(xscale="log", yscale="log", xlabel="step + 1", title="training loss")
+    edges = np.linspace(-1, 1, 26)
+    bars = [
+        ax.stairs(edges[1:] * 0, edges, fill=True, color="#3A8FC4") for ax in (weight_ax, unit_ax)
+    ]
+    for ax in (weight_ax, unit_ax):
+        ax.set_ylim(0, 1)
+
+    def redraw(time: int, start: str, seed: int) -> str:
+        index = int(np.flatnonzero(history.steps == time)[0])
+        chosen = [runs[name][seed - 1] for name in names]
+        weights = [W[index, chosen] for W in history.weights]
+        biases = [b[index, chosen] for b in history.biases]
+        logits = toy.evaluate(weights, biases, pictures.PLANE, "relu")[-1]
+        for image, values in zip(images, logits, strict=True):
+            image.set_data((values > 0).reshape(len(pictures.GRID), -1))
+        losses = history.losses[:, chosen]
+        for name, values in zip(names, losses.T, strict=True):
+            curves[name].set_ydata(np.where(np.isfinite(values), values, 1e12))
+        finite = losses[np.isfinite(losses)]
+        loss_ax.set_ylim(max(finite.min(), 1e-5) / 2, min(finite.max(), 1e6) * 2)
+        marker.set_xdata([time + 1, time + 1])
+        k = names.index(start)
+        hidden = toy.evaluate(weights, biases, data[0], "relu")[-2][k]
+        _histogram(weight_ax, bars[0], weights[1][k], history.weights[1][:, chosen[k]])
+        _histogram(unit_ax, bars[1], hidden, hidden)
+        weight_ax.set_title(f"$W^{{(2)}}$, {start}")
+        unit_ax.set_title(f"last activations, {start}")
+        difference = toy.largest_difference(weights[1][k])
+        told = ", ".join(
+            f"{name} {value:.3g}" for name, value in zip(names, losses[time], strict=True)
+        )
+        return (
+            f"After {time} steps the losses are: {told}. From '{start}', neurons of the second "
+            f"layer differ by up to {difference:.2g}; {np.mean(hidden == 0):.0%} of the last "
+            "activations are 0."
+        )
+
+    steps = [int(step) for step in history.steps]
+    controls = {
+        "time": widgets.SelectionSlider(
+            options=steps, value=steps[2 * len(steps) // 3], description="Step"
+        ),
+        "start": widgets.Dropdown(
+            options=names,
+            value="right" if "right" in names else names[0],
+            description="Histograms of",
+        ),
+        "seed": widgets.IntSlider(min=1, max=counts.pop(), value=1, description="Seed"),
+    }
+    return Explorer(figure, redraw, controls)
+
+
+def _region(ax: Axes, name: str, data: tuple[NDArray, NDArray]) -> AxesImage:
+    image = pictures.plane_image(ax, np.zeros((len(pictures.GRID),) * 2))
+    pictures.points(ax, *data)
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    color = pictures.STYLES.get(name, {}).get("color", "black")
+    ax.set_title(name, color=color, fontsize="medium", loc="center")
+    return image
+
+
+def _histogram(ax: Axes, bars: StepPatch, values: NDArray, scale: NDArray) -> None:
+    finite = scale[np.isfinite(scale)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    margin = 0.05 * (high - low) or 0.5
+    edges = np.linspace(low - margin, high + margin, 26)
+    shares = np.histogram(values[np.isfinite(values)], edges)[0] / values.size
+    bars.set_data(shares, edges)
+    ax.set_xlim(edges[0], edges[-1])
