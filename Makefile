@@ -60,10 +60,12 @@ clean: ## delete .venv, build/ and caches; data/ stays
 # Any Python in range can do the set-up, the one of an existing .venv included.
 PYTHONS := python3 python python3.13 python3.12 python3.11 python3.10 $(VENV_PYTHON)
 IN_RANGE := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
-ifdef PYTHON
-SET_UP = "$(PYTHON)" -c '$(IN_RANGE)' 2>/dev/null || { \
-	echo 'PYTHON=$(PYTHON) is not a Python from 3.10 to 3.13.' >&2; exit 1; }; \
-	"$(PYTHON)" tools/setup_env.py --insist
+ifneq ($(PYTHON),)
+# By way of the environment, so that no character of the path means anything to the shell.
+setup setup-dev: export PYTHON := $(PYTHON)
+SET_UP = "$$PYTHON" -c '$(IN_RANGE)' 2>/dev/null || { \
+	echo "PYTHON=$$PYTHON is not a Python from 3.10 to 3.13." >&2; exit 1; }; \
+	"$$PYTHON" tools/setup_env.py --insist
 else
 SET_UP = found=; for python in $(PYTHONS); do \
 	if "$$python" -c '$(IN_RANGE)' >/dev/null 2>&1; then found=$$python; break; fi; done; \

@@ -216,10 +216,11 @@ def test_without_a_python_one_sentence_says_so(tmp_path):
 def test_a_python_out_of_range_is_named():
     if shutil.which("make") is None:
         pytest.skip("make is not installed")
+    name = "l'été/no such python"
     run = subprocess.run(
-        ["make", "setup", "PYTHON=no such python"], cwd=ROOT, capture_output=True, text=True
+        ["make", "setup", f"PYTHON={name}"], cwd=ROOT, capture_output=True, text=True
     )
-    assert "PYTHON=no such python is not a Python from 3.10 to 3.13." in run.stderr
+    assert f"PYTHON={name} is not a Python from 3.10 to 3.13." in run.stderr
 
 
 def test_an_unwritable_folder_is_one_sentence(tmp_path, monkeypatch, capsys):
