@@ -43,7 +43,6 @@ def tangents() -> Explorer:
     (slope_line,) = right.plot(grid, grid)
     (tangent,) = left.plot([0, 1], [0, 1], color=INK, linewidth=1.4)
     points = [ax.plot([0], [0], "o", color=INK)[0] for ax in (left, right)]
-    left.set_ylim(-1.5, 5)
     right.set_ylim(-0.2, 1.2)
     for ax in (left, right):
         ax.set_xlim(-8, 8)
@@ -63,6 +62,7 @@ def tangents() -> Explorer:
         slope_line.set_ydata(
             np.where(np.abs(np.diff(slopes, prepend=slopes[0])) > 0.5, np.nan, slopes)
         )
+        left.set_ylim((-1.3, 1.3) if unit in ("sigmoid", "tanh") else (-1, 4))
         reach = np.array([-2, 2]) / np.hypot(1, slope)
         tangent.set_data(z + reach, height + slope * reach)
         points[0].set_data([z], [height])

@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.ticker import NullLocator
 from numpy.typing import ArrayLike, NDArray
 
 from helpers.plotting import axes_or_new, label_lines, unit_style
@@ -51,12 +52,19 @@ def value_and_slope(
         left.plot(point + ends, height + steepness * ends, color=INK, linewidth=1.2, zorder=3)
         left.plot(point, height, "o", color=INK, markersize=4, zorder=4)
         right.plot(point, steepness, "o", color=INK, markersize=4, zorder=4)
+        ahead, behind = np.interp([point + 0.1, point - 0.1], z, slope)
+        side = 0 if abs(ahead - behind) < 1e-3 else int(np.sign(behind - ahead))  # off the curve
         right.annotate(
-            f"{steepness:.3g}", (point, steepness), (0, 7), textcoords="offset points", ha="center"
+            f"{steepness:.3g}",
+            (point, steepness),
+            (6 * side, 6) if steepness >= 0 else (0, -7),
+            textcoords="offset points",
+            ha=("right", "center", "left")[side + 1] if steepness >= 0 else "center",
+            va="bottom" if steepness >= 0 else "top",
         )
     left.set(title=f"{style['label']}: value, and tangents", ylabel=r"$f(z)$")
     right.set(title="the tangents' slopes", ylabel=r"$f\,'(z)$")
-    right.margins(y=0.13)
+    right.margins(y=0.16)
     for ax in (left, right):
         ax.set(xlabel=PRE_ACTIVATION, xlim=(z[0], z[-1]))
     return left, right
@@ -96,8 +104,19 @@ def unit_curves(
             raise ValueError(f"curve {name!r} has values <= 0, which a log axis would hide")
         ax.plot(x, y if yscale == "log" else _with_gaps(y), **unit_style(name))
     ax.set(xlabel=xlabel, ylabel=ylabel, yscale=yscale, xlim=(np.min(x), np.max(x)))
+    if yscale == "log":
+        _decade_ticks(ax)
     label_lines(ax)
     return ax
+
+
+def _decade_ticks(ax: Axes) -> None:
+    """Set at most nine ticks, at powers of ten whose exponents are multiples of one step."""
+    low, high = np.log10(ax.get_ylim())
+    step = next(step for step in (1, 2, 3, 5, 10, 20, 50) if (high - low) / step <= 8 or step == 50)
+    exponents = np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
+    ax.set_yticks(10.0**exponents)
+    ax.yaxis.set_minor_locator(NullLocator())
 
 
 def step_errors(steps: ArrayLike, errors: Mapping[str, ArrayLike], ax: Axes | None = None) -> Axes:
@@ -109,15 +128,16 @@ def step_errors(steps: ArrayLike, errors: Mapping[str, ArrayLike], ax: Axes | No
         ax: where to draw; a new figure without it.
     """
     ax = axes_or_new(ax)
-    for (name, error), style in zip(errors.items(), ("--", "-"), strict=False):
+    looks = (("--", (8, -3), "left"), ("-", (0, -14), "center"))
+    for (name, error), (style, offset, ha) in zip(errors.items(), looks, strict=False):
         ax.plot(steps, error, style, marker="o", markersize=3.5, label=name)
         best = int(np.argmin(error))
         ax.annotate(
             f"{np.asarray(error)[best]:.0e}",
             (np.asarray(steps)[best], np.asarray(error)[best]),
-            (0, -13),
+            offset,
             textcoords="offset points",
-            ha="center",
+            ha=ha,
         )
     ax.set(xscale="log", yscale="log", xlabel="step $h$", ylabel="error of the slope")
     ax.margins(y=0.12)
@@ -181,16 +201,19 @@ def lowest_points(
         ax: where to draw; a new figure without it.
     """
     ax = unit_curves(z, curves, ax, ylabel=r"$f(z)$")
-    for name, (at, depth) in lowest.items():
-        ax.plot(at, depth, "o", color=unit_style(name)["color"], markersize=5)
+    ax.set_ylim(bottom=min(depth for _, depth in lowest.values()) - 0.2)
+    heights = (0.12, min(depth for _, depth in lowest.values()) - 0.1)
+    for (name, (at, depth)), height in zip(lowest.items(), heights, strict=False):
+        color = unit_style(name)["color"]
+        ax.plot(at, depth, "o", color=color, markersize=5)
         ax.annotate(
             f"{depth:.4f} at {at:.3f}",
             (at, depth),
-            (-8, -4),
-            textcoords="offset points",
-            ha="right",
-            va="top",
-            color=unit_style(name)["color"],
+            (at, height),
+            ha="center",
+            va="center",
+            color=color,
+            arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.8},
         )
     return ax
 
@@ -259,7 +282,17 @@ def gradient_by_scale(
         ax.fill_between(scales, ratio.min(axis=0), ratio.max(axis=0), color=color, alpha=0.2, lw=0)
     ax.axhline(1, color=INK, linewidth=0.8)
     ax.set_xscale("log", base=2)
+    ax.xaxis.set_major_formatter(lambda scale, _: f"{scale:g}")
     for name, scale in marks.items():
         ax.axvline(scale, color=INK, linewidth=0.8, linestyle=":")
-        ax.text(scale, 1.0, f" {name}", transform=ax.get_xaxis_transform(), rotation=90, va="top")
+        ax.annotate(
+            name,
+            (scale, 1),
+            (-3, -3),
+            xycoords=ax.get_xaxis_transform(),
+            textcoords="offset points",
+            rotation=90,
+            ha="right",
+            va="top",
+        )
     return ax
