@@ -74,7 +74,8 @@ def _any_unit(module: nn.Module) -> Callable[..., Pass]:
     return value_and_slope
 
 
-_EXACT: dict[str, Callable[..., Pass]] = {"relu": _relu, "leaky_relu": _leaky_relu}  # no rounding to speak of in any type
+# Piecewise linear: computed in the products' own type, with nothing to lose.
+_EXACT: dict[str, Callable[..., Pass]] = {"relu": _relu, "leaky_relu": _leaky_relu}
 _PASSES: dict[str, Callable[..., Pass]] = {
     "sigmoid": _sigmoid,
     "tanh": _tanh,

@@ -13,10 +13,10 @@ import signal
 import tempfile
 import threading
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -160,7 +160,7 @@ def default_precision(device: str) -> str:
 
 def search(
     units: Sequence[str],
-    rates: Sequence[float],
+    rates: Sequence[float] | Mapping[str, Sequence[float]],
     examples: Examples,
     *,
     epochs: int,
@@ -177,7 +177,7 @@ def search(
 
     Args:
         units: names in `helpers.activations.ACTIVATIONS`.
-        rates: learning rates, positive.
+        rates: learning rates, positive; the same for all units, or a list for each unit.
         examples: what to train and validate on.
         epochs: steps of full-batch gradient descent.
         seeds: seeds of the initial weights.
@@ -201,14 +201,15 @@ def search(
     """
     device = device or default_device()
     precision = precision or default_precision(device)
-    _check(units, rates, seeds, epochs, precision)
+    for_unit = rates if isinstance(rates, Mapping) else dict.fromkeys(units, rates)
+    _check(units, for_unit, seeds, epochs, precision)
     folder = Path(folder)
     specs = {
         (unit, rate, seed): Spec(
             unit, float(rate), seed, epochs, record_every, tuple(sizes), precision, examples.digest
         )
         for unit in units
-        for rate in rates
+        for rate in for_unit[unit]
         for seed in seeds
     }
     runs = {place: run for place, spec in specs.items() if (run := load_run(spec, folder))}
@@ -236,23 +237,30 @@ def search(
 
 def _check(
     units: Sequence[str],
-    rates: Sequence[float],
+    rates: Mapping[str, Sequence[float]],
     seeds: Sequence[int],
     epochs: int,
     precision: str,
 ) -> None:
-    for name, values in (("units", units), ("rates", rates), ("seeds", seeds)):
-        if isinstance(values, str) or not len(values) or len(set(values)) < len(values):
-            raise ValueError(f"{name} is {values!r}; give one or more different values in a list")
+    _check_list("units", units)
     for unit in units:
         activations.get(unit)
-    if not all(np.isfinite(rate) and rate > 0 for rate in rates):
-        raise ValueError(f"rates is {list(rates)}; every rate must be positive and finite")
+        if unit not in rates:
+            raise ValueError(f"rates has no entry for {unit!r}; give a list for each unit")
+        _check_list("rates", rates[unit])
+        if not all(np.isfinite(rate) and rate > 0 for rate in rates[unit]):
+            raise ValueError(f"rates is {list(rates[unit])}; every rate must be positive, finite")
+    _check_list("seeds", seeds)
     if epochs < 1:
         raise ValueError(f"epochs is {epochs}; it must be at least 1")
     if precision not in PRECISIONS:
         known = ", ".join(PRECISIONS)
         raise ValueError(f"precision {precision!r} unknown; choose from {known}")
+
+
+def _check_list(name: str, values: Sequence) -> None:
+    if isinstance(values, str) or not len(values) or len(set(values)) < len(values):
+        raise ValueError(f"{name} is {values!r}; give one or more different values in a list")
 
 
 # Where the training happens
@@ -295,26 +303,34 @@ def _trained(
 ) -> Iterator[Run]:
     if not tasks:
         return
-    own = executor is None
-    pool = executor if executor is not None else _own_pool(device, len(tasks))
+    here = device != "cpu" or len(tasks) == 1  # not worth starting processes for
+    pool = executor or (ThreadPoolExecutor(1) if here else _processes())
     futures = [pool.submit(train_specs, task, examples, device) for task in tasks]
     try:
         for future in as_completed(futures):
             yield from future.result()
     finally:
-        for future in futures:
-            future.cancel()
-        if own:
-            _stop(pool)
+        unfinished = [future for future in futures if not future.cancel() and not future.done()]
+        if executor is None and unfinished and not here:
+            _end_processes(pool)
 
 
-def _own_pool(device: str, tasks: int) -> Executor:
-    if device != "cpu":
-        return ThreadPoolExecutor(1)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return ProcessPoolExecutor(
-        min(cores or 1, tasks), multiprocessing.get_context("spawn"), initializer=_start_worker
-    )
+@cache
+def _processes() -> ProcessPoolExecutor:
+    """Return a pool with a process for each core; it stays for the next search."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count()
+    spawn = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(cores, spawn, initializer=_start_worker)
+
+
+def _end_processes(pool: Executor) -> None:
+    """Stop workers that are still training, and forget their pool."""
+    workers = list((getattr(pool, "_processes", None) or {}).values())
+    _processes.cache_clear()
+    pool.shutdown(wait=False, cancel_futures=True)
+    for worker in workers:
+        worker.terminate()
 
 
 def _start_worker() -> None:
@@ -329,13 +345,6 @@ def _follow_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _stop(pool: Executor) -> None:
-    workers = list((getattr(pool, "_processes", None) or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
-    for worker in workers:  # one that is still training would be waited for when Python ends
-        worker.terminate()
 
 
 # Records: one .npz a run, written whole or not at all, read without pickle

@@ -249,6 +249,7 @@ def test_a_gpu_takes_a_unit_at_a_time(reference):
         ({"units": ["rleu"]}, "activation 'rleu' unknown; choose from relu"),
         ({"units": "relu"}, "units is 'relu'"),
         ({"rates": []}, "rates is"),
+        ({"rates": {"tanh": [0.1]}}, "rates has no entry for 'relu'"),
         ({"rates": [0.1, -1]}, "every rate must be positive"),
         ({"rates": [float("nan")]}, "every rate must be positive"),
         ({"seeds": [1, 1]}, "seeds is"),
@@ -302,6 +303,31 @@ def test_dask_spreads_a_search_and_survives_a_killed_worker(tmp_path, reference)
             runs = run(tmp_path, executor=client.get_executor(), on_run=kill_once)
     assert killed
     assert_same(runs, reference)
+
+
+def test_each_unit_can_have_rates_of_its_own(tmp_path, reference, inline):
+    places = {"relu": [RATES[0]], "tanh": RATES[1:]}
+    runs = search(
+        list(places),
+        places,
+        examples(),
+        epochs=60,
+        sizes=(30, 16, 8, 4),
+        folder=tmp_path,
+        executor=inline,
+    )
+    assert list(runs) == [("relu", RATES[0], 0), ("tanh", RATES[1], 0), ("tanh", RATES[2], 0)]
+
+
+def test_an_interrupt_stops_the_own_processes(tmp_path):
+    def stop(runs):
+        raise KeyboardInterrupt
+
+    workers = module._processes
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, on_run=stop)
+    assert len(list(tmp_path.glob("*.npz"))) >= 1
+    assert workers is module._processes
 
 
 def test_load_run_of_nothing_is_none(tmp_path, reference):

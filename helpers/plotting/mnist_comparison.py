@@ -73,7 +73,7 @@ def _panels(title: str, epochs: float, floor: float) -> tuple[Figure, NDArray]:
         else:
             ax.set(ylim=(0, 1.02), ylabel="share classified rightly")
             ax.axhline(0.1, color="0.6", linewidth=0.9, zorder=0)
-            ax.annotate("chance", (0, 0.1), (3, 2), textcoords="offset points", color="0.4")
+            ax.text(0.995, 0.115, "chance", transform=ax.transAxes, color="0.35", ha="right")
     for ax in axes[1]:
         ax.set_xlabel("epoch")
     figure.suptitle(title, x=0.01, ha="left")
@@ -116,7 +116,7 @@ def curves_by_rate(histories: Mapping[float, History], unit: str, title: str) ->
     label = activations.get(unit).label
     figure, axes = _panels(f"{label}{title}", runs[0].epochs[-1], _floor(runs))
     rates = sorted(histories)
-    norm = LogNorm(rates[0], rates[-1] * 2) if len(rates) > 1 else Normalize(0, 1)
+    norm = LogNorm(rates[0], rates[-1] * 6) if len(rates) > 1 else Normalize(0, 1)
     styles = ["-", "--", "-.", ":"]
     for ax, (name, _) in zip(axes.flat, PANELS, strict=True):
         for i, rate in enumerate(rates):
@@ -164,9 +164,7 @@ def rate_grid(
             dark = learned[i, j] and accuracy[i, j] > 0.75
             ax.text(j, i, text, ha="center", va="center", color="white" if dark else "black")
             if chosen and chosen.get(unit) == rate:
-                box = Rectangle(
-                    (j - 0.46, i - 0.43), 0.92, 0.86, fill=False, lw=2.2, ec="#D55E00"
-                )
+                box = Rectangle((j - 0.46, i - 0.43), 0.92, 0.86, fill=False, lw=2.2, ec="#D55E00")
                 ax.add_patch(box)
     ax.set_xticks(range(len(rates)), [f"{rate:.4f}" for rate in rates])
     ax.set_yticks(range(len(units)), [activations.get(unit).label for unit in units])
