@@ -1,0 +1,253 @@
+"""The plain training loop against the learning-rate search, in turn, on this machine.
+
+`make bench` writes build/bench.json and build/bench.png and prints what is in them. For each unit
+both ways train from the same weights at the unit's best rate, in alternating rounds, so that a
+machine that slows down slows both. What 3(e) takes in all is then reckoned from all 48 settings;
+`--whole` measures the search's side in full (ten minutes more).
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
+from helpers import mnist
+from helpers.activations import UNITS
+from helpers.plotting import unit_style, use_style
+from helpers.search import Examples, default_precision, search
+
+BEST = {
+    "relu": 0.0027,
+    "sigmoid": 1.0,
+    "leaky_relu": 0.0027,
+    "tanh": 0.3728,
+    "mish": 0.0027,
+    "swish": 0.0027,
+}
+RATES = [float(rate) for rate in np.logspace(-3, 0, 8)]
+ROUNDS = 3
+EPOCHS = 1000  # of the protocol
+PLAIN_EPOCHS = 25  # of every run, from which the plain loop's 1,000 are reckoned
+SHORT_SEARCHES = (50, 100)  # epochs of the searches from which a full one is reckoned
+FAST_EPOCHS = 60  # of one measured search
+PRODUCTS = 2 * 9600 * (784 * 200 * 2 + 200 * 64 * 3 + 64 * 10 * 3)  # floating-point operations
+
+# The plain loop runs in a process of its own: subnormals are to come as they come, and once
+# flushed in a process they stay so. Mish and Swish are the notebook's own.
+PLAIN = """
+import json, sys, time
+import numpy as np, torch
+from torch import nn
+from torch.nn import functional as F
+from helpers import mnist
+from helpers.networks import MNIST_SIZES, mlp
+from helpers.training import train
+
+class Mish(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, z):
+        ctx.save_for_backward(z)
+        return z * torch.tanh(F.softplus(z))
+    @staticmethod
+    def backward(ctx, g):
+        (z,) = ctx.saved_tensors
+        t = torch.tanh(F.softplus(z))
+        return g * (t + z * (1 - t**2) * torch.sigmoid(z))
+
+class Swish(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, z, beta):
+        ctx.save_for_backward(z, beta)
+        return z * torch.sigmoid(beta * z)
+    @staticmethod
+    def backward(ctx, g):
+        z, beta = ctx.saved_tensors
+        s = torch.sigmoid(beta * z)
+        return g * (s + beta * z * s * (1 - s)), (g * z**2 * s * (1 - s)).sum()
+
+class MishUnit(nn.Module):
+    def forward(self, z):
+        return Mish.apply(z)
+
+class SwishUnit(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.beta = nn.Parameter(torch.empty(()).uniform_(-0.1, 0.1))
+    def forward(self, z):
+        return Swish.apply(z, self.beta)
+
+units = {"mish": MishUnit, "swish": SwishUnit}
+split = mnist.split(mnist.load())
+for line in sys.stdin:
+    unit, lr, epochs = json.loads(line)
+    torch.manual_seed(0)
+    model = mlp(MNIST_SIZES, units.get(unit, unit))
+    start = time.perf_counter()
+    train(model, split.train_x, split.train_y, split.validation_x, split.validation_y,
+          lr=lr, epochs=epochs, progress=lambda loop: loop)
+    print(json.dumps((time.perf_counter() - start) / epochs * 1e3), flush=True)
+"""
+
+
+class Plain:
+    """The plain loop in a process of its own; `ms` measures a run's epochs."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PLAIN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def ms(self, unit: str, lr: float, epochs: int) -> float:
+        """Return milliseconds an epoch."""
+        self.process.stdin.write(json.dumps([unit, lr, epochs]) + "\n")
+        self.process.stdin.flush()
+        while True:
+            line = self.process.stdout.readline()
+            if not line:
+                raise RuntimeError("the plain loop's process ended; its message is above")
+            try:
+                return float(json.loads(line))
+            except ValueError:
+                print(line, end="")  # what the loader had to say
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def fast_ms(units: list[str], rates: dict[str, list[float]], examples: Examples) -> float:
+    """Return the wall-clock milliseconds of one epoch of one run, in a search of all cores."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        runs = search(units, rates, examples, epochs=FAST_EPOCHS, seeds=(0, 1), folder=folder)
+        return (time.perf_counter() - start) / (len(runs) * FAST_EPOCHS) * 1e3
+
+
+def peak(dtype: torch.dtype) -> float:
+    """Return the best rate of a 2048² matrix product, in GFLOP/s."""
+    a = torch.randn(2048, 2048).to(dtype)
+    b = torch.randn(2048, 2048).to(dtype)
+    times = []
+    for _ in range(12):
+        start = time.perf_counter()
+        a @ b
+        times.append(time.perf_counter() - start)
+    return 2 * 2048**3 / min(times) / 1e9
+
+
+def at_best_rates(plain: Plain, examples: Examples) -> dict[str, dict[str, float]]:
+    """Return milliseconds an epoch of both ways, and their ratio, for each unit."""
+    table = {}
+    for unit in UNITS:
+        rounds = [
+            (plain.ms(unit, BEST[unit], 20), fast_ms([unit], {unit: [BEST[unit]]}, examples))
+            for _ in range(ROUNDS)
+        ]
+        table[unit] = {
+            "plain_ms": median(slow for slow, _ in rounds),
+            "search_ms": median(quick for _, quick in rounds),
+            "ratio": median(slow / quick for slow, quick in rounds),
+        }
+    return table
+
+
+def whole_search(plain: Plain, examples: Examples, in_full: bool) -> dict[str, float | bool]:
+    """Return the minutes of all 48 runs of 1,000 epochs by both ways, and their ratio.
+
+    The plain loop makes the first `PLAIN_EPOCHS` epochs of every run and is reckoned from them.
+    The search is measured in full, or reckoned from two shorter ones: what the longer takes
+    beyond the shorter is the cost of the runs that are still alive.
+    """
+    slow = quick = 0.0
+    for unit in UNITS:
+        slow += sum(plain.ms(unit, rate, PLAIN_EPOCHS) for rate in RATES) * EPOCHS / 6e4
+        if in_full:
+            quick += search_minutes(unit, examples, EPOCHS)
+        else:
+            short, long = (search_minutes(unit, examples, n) for n in SHORT_SEARCHES)
+            per_epoch = max(long - short, 0) / (SHORT_SEARCHES[1] - SHORT_SEARCHES[0])
+            quick += long + per_epoch * (EPOCHS - SHORT_SEARCHES[1])
+        print(f"  up to {unit}: plain {slow:.1f} min, search {quick:.1f} min")
+    return {
+        "plain_minutes": slow,
+        "search_minutes": quick,
+        "search_measured_in_full": in_full,
+        "ratio": slow / quick,
+    }
+
+
+def search_minutes(unit: str, examples: Examples, epochs: int) -> float:
+    """Return the minutes that one unit's eight rates take."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        search([unit], RATES, examples, epochs=epochs, folder=folder)
+        return (time.perf_counter() - start) / 60
+
+
+def draw(table: dict[str, dict[str, float]], path: Path) -> None:
+    """Write a bar chart of milliseconds an epoch."""
+    use_style()
+    figure, ax = plt.subplots(figsize=(7, 3.2))
+    for i, (unit, row) in enumerate(table.items()):
+        style = unit_style(unit)
+        ax.barh(i - 0.2, row["plain_ms"], 0.36, color="0.75")
+        ax.barh(i + 0.2, row["search_ms"], 0.36, color=style["color"])
+        ax.text(row["plain_ms"], i - 0.2, " plain loop", va="center", fontsize="small")
+        ax.text(row["search_ms"], i + 0.2, f" {row['ratio']:.1f} times faster", va="center")
+    ax.set_yticks(range(len(table)), [unit_style(unit)["label"] for unit in table])
+    ax.invert_yaxis()
+    ax.set(xlabel="milliseconds an epoch of one run", title="Plain loop and search, best rates")
+    figure.savefig(path)
+
+
+def main() -> None:
+    """Measure, print, and write build/bench.json and build/bench.png."""
+    split = mnist.split(mnist.load())
+    examples = Examples.of(split.train_x, split.train_y, split.validation_x, split.validation_y)
+    precision = default_precision("cpu")
+    gflops = peak(getattr(torch, precision))
+    plain = Plain()
+    try:
+        fast_ms(["relu"], {"relu": [0.0027, 0.001]}, examples)  # start the search's processes
+        table = at_best_rates(plain, examples)
+        whole = whole_search(plain, examples, in_full="--whole" in sys.argv)
+    finally:
+        plain.close()
+    for row in table.values():
+        row["share_of_peak"] = PRODUCTS / row["search_ms"] / 1e6 / gflops
+    result = {
+        "data": split.source,
+        "precision": precision,
+        "peak_gflops": gflops,
+        "units": table,
+        "whole": whole,
+    }
+    print(f"\n{split.source}; products in {precision}, measured peak {gflops:.0f} GFLOP/s")
+    print("unit         plain ms   search ms   ratio   share of peak")
+    for unit, row in table.items():
+        print(
+            f"{unit:12s} {row['plain_ms']:8.1f} {row['search_ms']:11.1f} {row['ratio']:7.1f} "
+            f"{row['share_of_peak']:14.0%}"
+        )
+    how = "measured" if whole["search_measured_in_full"] else "reckoned"
+    print(
+        f"all 48 runs of {EPOCHS} epochs: plain {whole['plain_minutes']:.0f} minutes (reckoned), "
+        f"search {whole['search_minutes']:.1f} minutes ({how}), ratio {whole['ratio']:.1f}"
+    )
+    build = Path(__file__).resolve().parent.parent / "build"
+    build.mkdir(exist_ok=True)
+    (build / "bench.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    draw(table, build / "bench.png")
+    print(f"written: {build.name}/bench.json and {build.name}/bench.png")
+
+
+if __name__ == "__main__":
+    main()
