@@ -250,8 +250,8 @@ def lower_bound(answer: object) -> None:
             head = f"for a network that {said}: expected {expected:.6g}, received 0"
             if as_array(call(answer, *wide)) == 0:  # type: ignore[arg-type]
                 wrong(
-                    f"{head}, and 0 for any other.\nThe slides' own bound is always 0, as it uses the "
-                    "matrix (0 … x … 0). Bound the whole layer's gradient, with ‖x‖ in front."
+                    f"{head}, and 0 for any other.\nThe slides' own bound is always 0: it uses "
+                    "the matrix (0 … x … 0). Bound the whole layer's gradient, with ‖x‖ in front."
                 )
             wrong(
                 f"{head}.\nRows and columns are mixed up: it is Wᵀ that must have at least as many "

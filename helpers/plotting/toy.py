@@ -48,11 +48,10 @@ def loss_curves(losses: Mapping[str, NDArray], ax: Axes | None = None) -> Axes:
 
 def points(ax: Axes, x: NDArray, y: NDArray) -> list[PathCollection]:
     """Draw the data: circles for class 0, crosses for class 1."""
+    inner, outer = x[y == 0], x[y == 1]
     return [
-        ax.scatter(
-            *x[y == 0].T, s=9, color="#A63E00", marker="o", linewidths=0.6, facecolors="none"
-        ),
-        ax.scatter(x[y == 1, 0], x[y == 1, 1], s=10, color="#00568A", marker="x", linewidths=0.8),
+        ax.scatter(inner[:, 0], inner[:, 1], s=9, facecolors="none", edgecolors="#A63E00"),
+        ax.scatter(outer[:, 0], outer[:, 1], s=10, color="#00568A", marker="x", linewidths=0.8),
     ]
 
 
