@@ -17,7 +17,7 @@ class RandomProduct:
 
     Attributes:
         L: number of layers, at least 3.
-        l: layer whose weights' gradient is meant, from 2 to L − 1.
+        layer: the layer l whose weights' gradient is meant, from 2 to L − 1.
         N: width of every layer, at least 1.
         slope: standard deviation of the slopes σ′(z), at least 0.
         weight: standard deviation of the weights, at least 0.
@@ -29,7 +29,7 @@ class RandomProduct:
     """
 
     L: int
-    l: int  # noqa: E741 - the assignment's letter
+    layer: int
     N: int
     slope: float = 1.0
     weight: float = 1.0
@@ -40,8 +40,10 @@ class RandomProduct:
         """Check every number."""
         if self.N < 1:
             raise ValueError(f"N is {self.N}; a layer has at least 1 unit")
-        if not 2 <= self.l <= self.L - 1:
-            raise ValueError(f"l is {self.l}; with L = {self.L} choose it from 2 to {self.L - 1}")
+        if not 2 <= self.layer <= self.L - 1:
+            raise ValueError(
+                f"layer is {self.layer}; with L = {self.L} choose from 2 to {self.L - 1}"
+            )
         for name in ("slope", "weight", "output", "activation"):
             if not getattr(self, name) >= 0:
                 raise ValueError(
@@ -57,7 +59,7 @@ def log10_variance(model: RandomProduct) -> float:
     m = model
     with np.errstate(divide="ignore"):
         logs = np.log10([m.N, m.slope, m.weight, m.output, m.activation])
-    powers = [m.L - m.l, 2 * (m.L - m.l + 1), 2 * (m.L - m.l), 2, 2]
+    powers = [m.L - m.layer, 2 * (m.L - m.layer + 1), 2 * (m.L - m.layer), 2, 2]
     return float(sum(p * log for p, log in zip(powers, logs, strict=True)))
 
 
@@ -72,7 +74,7 @@ def spread(model: RandomProduct, repeats: int) -> float:
     """
     if repeats < 1:
         raise ValueError(f"repeats is {repeats}; give at least 1")
-    growth = (1 + 8 / model.N) ** (model.L - model.l + 1) * (1 + 2 / model.N)
+    growth = (1 + 8 / model.N) ** (model.L - model.layer + 1) * (1 + 2 / model.N)
     return float(np.sqrt((growth - 1) / repeats))
 
 
@@ -93,7 +95,7 @@ def sample_gradient(
 
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         delta = normal(model.slope, N) * normal(model.output, N)
-        for _ in range(model.L - model.l):
+        for _ in range(model.L - model.layer):
             delta = normal(model.slope, N) * (normal(model.weight, N, N) @ delta)
         return np.outer(delta, normal(model.activation, N))
 
@@ -149,7 +151,7 @@ def sample_log10(model: RandomProduct, repeats: int, rng: np.random.Generator) -
         )
         vector = rng.standard_normal(shape) * rng.standard_normal(shape)
         scale = np.full((repeats, 1), log_slope + log_output)
-        for _ in range(model.L - model.l):
+        for _ in range(model.L - model.layer):
             scale = scale + log_slope + log_weight
             scale += np.log10(np.linalg.norm(vector, axis=1, keepdims=True))
             vector = rng.standard_normal(shape) * rng.standard_normal(shape)

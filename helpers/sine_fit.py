@@ -16,6 +16,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from helpers import initialization
+from helpers.floating_point import one_thread
 
 Unit = Callable[[Tensor], Tensor]
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -81,6 +82,8 @@ def fit(
 ) -> Fits:
     """Return what happens while a stack of networks is fitted to `sine_data` on the full batch.
 
+    It runs on one thread: the tensors are small, and a second one costs more than it brings.
+
     Args:
         weights: the stack's starting weights, left as they are.
         unit: the activation unit, a function of a tensor.
@@ -96,9 +99,21 @@ def fit(
         raise ValueError(f"optimizer {optimizer!r} unknown; choose from {', '.join(OPTIMIZERS)}")
     if not lr > 0 or epochs < 1 or every < 1:
         raise ValueError(f"lr is {lr}, epochs {epochs}, every {every}; all must be positive")
+    with one_thread():
+        return _fit(weights, unit, OPTIMIZERS[optimizer], lr, epochs, every)
+
+
+def _fit(
+    weights: Sequence[Tensor],
+    unit: Unit,
+    make: Callable[..., torch.optim.Optimizer],
+    lr: float,
+    epochs: int,
+    every: int,
+) -> Fits:
     inputs, targets = sine_data()
     weights = [weight.clone().requires_grad_() for weight in weights]
-    optimiser = OPTIMIZERS[optimizer](weights, lr=lr)
+    optimiser = make(weights, lr=lr)
     steps, gradients, losses = [], [], []
     for epoch in tqdm(range(epochs), leave=False, disable=None):
         loss = (predict(weights, unit, inputs) - targets).square().mean(dim=(1, 2))

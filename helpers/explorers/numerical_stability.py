@@ -44,7 +44,8 @@ def _axes(figure: Figure) -> tuple[Axes, Axes]:
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.2])
     left.set(xlabel="layer", ylabel="log₁₀ |a|", title="each layer's histogram of log₁₀ |a|")
     right.set(xlabel="layer", ylabel="log₁₀ of a mean square")
-    right.grid(color="#e6e6e6")
+    left.grid(visible=False)
+    right.grid(visible=True, color="#e6e6e6")
     for ax in (left, right):
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         ax.yaxis.set_major_locator(MaxNLocator(5))

@@ -29,69 +29,62 @@ METHOD_STYLES: dict[str, dict[str, Any]] = {
 }
 
 
-def magnitudes(logs: Mapping[str, ArrayLike], ax: Axes | None = None) -> Axes:
-    """Draw histograms of log₁₀ magnitudes over the ranges of the floating-point formats.
+def magnitudes(logs: Mapping[str, ArrayLike]) -> Figure:
+    """Draw where magnitudes lie among the formats' ranges, and below a histogram of each set.
 
     Args:
-        logs: label to log₁₀ magnitudes, at most five; a value of −inf stands for an exact 0 and is
-            counted in the label instead of drawn.
-        ax: where to draw.
+        logs: label to log₁₀ magnitudes, two to four sets; −inf stands for an exact 0, which is
+            counted in the histogram's title instead of drawn.
     """
-    ax = axes_or_new(ax)
-    for (low, high), shade in zip(RANGES.values(), SHADES, strict=True):
-        ax.axvspan(low, high, color=shade, lw=0)
-    top = 0.0
-    for (label, values), hue in zip(logs.items(), HUES, strict=False):
+    figure, grid = plt.subplot_mosaic(
+        [["line"] * len(logs), list(map(str, range(len(logs))))],
+        figsize=(8.6, 4.4),
+        height_ratios=[1, 2.4],
+    )
+    line = grid["line"]
+    for (name, (low, high)), shade in zip(RANGES.items(), SHADES, strict=True):
+        line.axvspan(low, high, color=shade, lw=0)
+        line.annotate(
+            name,
+            (low if name == "float64" else (low + high) / 2, 1),
+            (0, {"float64": 4, "float32": 4, "float16": 18}[name]),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            ha="left" if name == "float64" else "center",
+            fontsize="small",
+        )
+    for k, ((label, values), hue) in enumerate(zip(logs.items(), HUES, strict=False)):
         values = np.ravel(values)
         finite = values[np.isfinite(values)]
         zeros = values.size - finite.size
         middle = float(np.median(finite))
-        counts, edges = np.histogram(finite, bins=60, density=True)
-        ax.stairs(counts, edges, fill=True, color=hue, label=label)
-        note = f"{label}\n10^{middle:.0f}" + (f", {zeros} zeros" if zeros else "")
-        ax.annotate(
-            note, (middle, counts.max()), (0, 4), textcoords="offset points", color=hue, ha="center"
+        line.plot(middle, 0.5, marker="o", ms=8, color=hue)
+        left = middle < -10
+        line.annotate(
+            label,
+            (middle, 0.5),
+            (-9 if left else 9, 0),
+            textcoords="offset points",
+            color=hue,
+            va="center",
+            ha="right" if left else "left",
         )
-        top = max(top, counts.max())
-    ax.set_ylim(0, 1.5 * top)
-    for name, (low, _) in RANGES.items():
-        ax.annotate(
-            name, (low, 1.48 * top), (3, 0), textcoords="offset points", va="top", fontsize="small"
-        )
-    ax.set_xlim(-335, 335)
-    ax.set_xlabel("log₁₀ of the magnitude of a gradient's entry")
-    ax.set_ylabel("density")
-    ax.grid(False)
-    return ax
-
-
-def gradient_histogram(logs: ArrayLike, theory: float, ax: Axes | None = None) -> Axes:
-    """Draw the histogram of log₁₀ magnitudes and mark the theoretical standard deviation.
-
-    Args:
-        logs: log₁₀ magnitudes, all finite.
-        theory: log₁₀ of the theoretical standard deviation.
-        ax: where to draw.
-    """
-    ax = axes_or_new(ax)
-    ax.hist(np.ravel(logs), bins=80, color=HUES[0])
-    ax.axvline(theory, color=HUES[1], linestyle="--")
-    ax.annotate(
-        "standard deviation\nby the formula",
-        (theory, 0.97),
-        (6, 0),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        color=HUES[1],
-        va="top",
-    )
-    ax.set_xlabel("log₁₀ of the magnitude of a gradient's entry")
-    ax.set_ylabel("number of entries")
-    return ax
+        ax = grid[str(k)]
+        ax.hist(finite, bins=60, color=hue)
+        ax.set_title(f"{label}" + (f", {zeros} zeros" if zeros else ""), color=hue)
+        ax.set_xlabel("log₁₀ |entry|")
+    line.set_xlim(-335, 400)
+    line.set_ylim(0, 1)
+    line.set_yticks([])
+    line.spines["left"].set_visible(False)
+    line.grid(False)
+    line.set_xlabel("log₁₀ of the median magnitude of an entry, and the ranges of the formats")
+    grid["0"].set_ylabel("number of entries")
+    return figure
 
 
 def _chosen(layers: int) -> list[int]:
-    return sorted({0, 1, layers // 2, layers - 2, layers - 1})
+    return sorted({0, 1, layers // 2 - 1, layers - 2, layers - 1})
 
 
 def _draw_fit(ax: Axes, x: NDArray, fits: Fits) -> None:
@@ -104,7 +97,8 @@ def _draw_fit(ax: Axes, x: NDArray, fits: Fits) -> None:
     outside = int(np.sum(np.abs(fits.predictions).max(axis=1) > 1.9))
     if outside:
         note = f"{outside} of {len(fits.predictions)} seeds leave the frame"
-        ax.annotate(note, (0.5, 0.02), xycoords="axes fraction", ha="center", fontsize="small")
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+        ax.annotate(note, (0.5, 0.02), xycoords="axes fraction", ha="center", size=8.5, bbox=box)
     ax.set_xlabel("x")
 
 
@@ -234,7 +228,7 @@ def final_losses(runs: Mapping[str, ArrayLike], baseline: float, ax: Axes | None
         ax.plot([np.median(values)] * 2, [row - 0.36, row + 0.36], color="black", lw=2)
     ax.axvline(baseline, color="#888888", linestyle=":", lw=1.5)
     ax.set_yticks(range(len(runs)), [initialization.LABELS[method] for method in runs])
-    ax.invert_yaxis()
+    ax.set_ylim(len(runs) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
     ax.set_xlabel("loss after the last step")
     return ax
@@ -277,5 +271,20 @@ def depth_curves(
 
 
 def label_methods(axes: Sequence[Axes]) -> None:
-    """Add one legend for initialisations to the last of the axes, outside on the right."""
+    """Name the initialisations once, beside the last of the axes."""
     axes[-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=2.6)
+
+
+def label_depth_curves(axes: NDArray) -> None:
+    """Share the y-axes of each row of `depth_curves`, and label every panel's lines."""
+    figure = axes.flat[0].figure
+    for row in axes:
+        low = min(ax.get_ylim()[0] for ax in row)
+        high = max(ax.get_ylim()[1] for ax in row)
+        for ax in row:
+            ax.set_ylim(low, high)
+        for ax in row[1:]:
+            ax.set_ylabel("")
+    figure.draw_without_rendering()
+    for ax in axes.flat:
+        label_lines(ax)
