@@ -169,8 +169,8 @@ def test_training_explorer_shows_the_recorded_step(trained):
         [b[index, [run]] for b in history.biases],
     )
     expected = toy.evaluate(weights, biases, pictures.PLANE, "relu")[-1][0] > 0
-    assert (axes[1].images[0].get_array().ravel() == expected).all()
-    assert controls["time"].value == 40 and axes[3].lines[-1].get_xdata()[0] == 41
+    assert (axes[0].images[1].get_array().ravel() == expected).all()
+    assert controls["time"].value == 40 and axes[1].lines[-1].get_xdata()[0] == 41
 
 
 def test_training_explorer_names_unequal_numbers_of_runs(trained):

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 import ipywidgets as widgets
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import StepPatch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from helpers import activations, spectra, toy
@@ -51,13 +52,14 @@ def bounds() -> Explorer:
     """Return the explorer of singular values, and of the bounds they lead to."""
     figure = Figure(figsize=(8.4, 3.5), dpi=100)
     figure.set_layout_engine("none")
-    figure.subplots_adjust(left=0.08, right=0.98, bottom=0.15, top=0.9, wspace=0.27)
-    left, right = figure.subplots(1, 2)
+    grid = figure.add_gridspec(1, 2, left=0.08, right=0.98, bottom=0.15, top=0.9, wspace=0.27)
+    left, right = figure.add_subplot(grid[0]), figure.add_subplot(grid[1])
     (dots,) = left.plot([], [], ".", color=plots.GREY, markersize=2.5)
     (largest,) = left.plot([], [], **{**plots.UPPER, "label": "largest"})
     (smallest,) = left.plot([], [], **{**plots.LOWER, "label": "smallest"})
     left.axhline(1, color="black", linewidth=0.8)
-    left.set(xlabel="layer $l$", ylabel="singular values of $W^{(l)}$", title="Weights")
+    left.set(xlabel="layer $l$", ylabel="singular value")
+    left.set_title("weights $W^{(l)}$", y=1.0)
     lines = [
         right.plot([], [], label=label, **look)[0]
         for label, look in (
@@ -66,13 +68,13 @@ def bounds() -> Explorer:
             ("lower bound", plots.LOWER),
         )
     ]
-    right.set(
-        xlabel="layer $l$", title="$\\|\\partial\\mathcal{L}/\\partial W^{(l)}\\|$", yscale="log"
-    )
+    right.set(xlabel="layer $l$", yscale="log")
+    right.set_title("$\\|\\partial\\mathcal{L}/\\partial W^{(l)}\\|$", y=1.0)
     for ax in (left, right):
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    _few_ticks(left.yaxis, right.yaxis)
     left.legend(fontsize="small", loc="upper left", ncols=2)
-    right.legend(fontsize="small")
+    right.legend(fontsize="small", loc="lower right")
 
     def redraw(unit: str, rule: str, scale: float, depth: int) -> str:
         values, lower, true, upper = three_sizes(unit, rule, scale, depth)
@@ -133,9 +135,8 @@ def training(
     grid = figure.add_gridspec(
         2, 1, left=0.07, right=0.98, bottom=0.12, top=0.93, hspace=0.32, height_ratios=(1, 1.1)
     )
-    top = grid[0].subgridspec(1, len(names), wspace=0.08)
     bottom = grid[1].subgridspec(1, 3, wspace=0.28)
-    images = [_region(figure.add_subplot(top[k]), name, data) for k, name in enumerate(names)]
+    images = _regions(figure.add_subplot(grid[0]), names, data)
     loss_ax, weight_ax, unit_ax = (figure.add_subplot(bottom[k]) for k in range(3))
     step_axis = 1 + np.arange(len(history.losses))
     curves = {
@@ -143,13 +144,15 @@ def training(
         for name in names
     }
     marker = loss_ax.axvline(1, color="black", linewidth=1.0)
-    loss_ax.set(xscale="log", yscale="log", xlabel="step + 1", title="training loss")
+    loss_ax.set(xscale="log", yscale="log", xlabel="step + 1")
+    loss_ax.set_title("training loss", y=1.0)
+    for ax in (loss_ax, weight_ax, unit_ax):
+        _few_ticks(ax.xaxis, ax.yaxis)
     edges = np.linspace(-1, 1, 26)
     bars = [
         ax.stairs(edges[1:] * 0, edges, fill=True, color="#3A8FC4") for ax in (weight_ax, unit_ax)
     ]
-    for ax in (weight_ax, unit_ax):
-        ax.set_ylim(0, 1)
+    weight_ax.set_ylabel("share")
 
     def redraw(time: int, start: str, seed: int) -> str:
         index = int(np.flatnonzero(history.steps == time)[0])
@@ -169,8 +172,8 @@ def training(
         hidden = toy.evaluate(weights, biases, data[0], "relu")[-2][k]
         _histogram(weight_ax, bars[0], weights[1][k], history.weights[1][:, chosen[k]])
         _histogram(unit_ax, bars[1], hidden, hidden)
-        weight_ax.set_title(f"$W^{{(2)}}$, {start}")
-        unit_ax.set_title(f"last activations, {start}")
+        weight_ax.set_title(f"weights $W^{{(2)}}$, {start}", y=1.0)
+        unit_ax.set_title(f"activations $a^{{(3)}}$, {start}", y=1.0)
         difference = toy.largest_difference(weights[1][k])
         told = ", ".join(
             f"{name} {value:.3g}" for name, value in zip(names, losses[time], strict=True)
@@ -196,14 +199,31 @@ def training(
     return Explorer(figure, redraw, controls)
 
 
-def _region(ax: Axes, name: str, data: tuple[NDArray, NDArray]) -> AxesImage:
-    image = pictures.plane_image(ax, np.zeros((len(pictures.GRID),) * 2))
-    pictures.points(ax, *data)
-    ax.set(xticks=[], yticks=[])
-    ax.grid(False)
-    color = pictures.STYLES.get(name, {}).get("color", "black")
-    ax.set_title(name, color=color, fontsize="medium", loc="center")
-    return image
+def _few_ticks(*axes: Axis) -> None:
+    """Have few ticks on linear and logarithmic axes: drawing them is most of a redraw."""
+    for axis in axes:
+        log = axis.get_scale() == "log"
+        axis.set_major_locator(
+            LogLocator(numticks=6) if log else MaxNLocator(4, steps=[1, 2, 5, 10])
+        )
+        axis.set_minor_locator(NullLocator())
+
+
+def _regions(ax: Axes, names: Sequence[str], data: tuple[NDArray, NDArray]) -> list[AxesImage]:
+    """Return one image a name, side by side on one Axes: each Axes more would cost its time."""
+    x, y = data
+    width = 1.06 * (pictures.GRID[-1] - pictures.GRID[0])
+    shifts = width * np.arange(len(names))
+    blank = np.zeros((len(pictures.GRID),) * 2)
+    images = [pictures.plane_image(ax, blank, shift) for shift in shifts]
+    everywhere = np.concatenate([x + [shift, 0] for shift in shifts])
+    pictures.points(ax, everywhere, np.tile(y, len(names)))
+    for name, shift in zip(names, shifts, strict=True):
+        color = pictures.STYLES.get(name, {}).get("color", "black")
+        ax.text(shift, 1.06 * pictures.GRID[-1], name, color=color, ha="center", va="bottom")
+    ax.set(xlim=(pictures.GRID[0], shifts[-1] + pictures.GRID[-1]), aspect="equal")
+    ax.set_axis_off()
+    return images
 
 
 def _histogram(ax: Axes, bars: StepPatch, values: NDArray, scale: NDArray) -> None:
@@ -213,4 +233,5 @@ def _histogram(ax: Axes, bars: StepPatch, values: NDArray, scale: NDArray) -> No
     edges = np.linspace(low - margin, high + margin, 26)
     shares = np.histogram(values[np.isfinite(values)], edges)[0] / values.size
     bars.set_data(shares, edges)
+    ax.set_ylim(0, 1.1 * max(shares.max(), 0.1))
     ax.set_xlim(edges[0], edges[-1])

@@ -93,13 +93,13 @@ def region(ax: Axes, logits: NDArray) -> None:
     ax.grid(False)
 
 
-def plane_image(ax: Axes, picture: NDArray) -> AxesImage:
-    """Return the image that fills the plane, coloured by class."""
+def plane_image(ax: Axes, picture: NDArray, shift: float = 0.0) -> AxesImage:
+    """Return the image that fills the plane, coloured by class, `shift` to the right."""
     half = (GRID[1] - GRID[0]) / 2
-    ends = (GRID[0] - half, GRID[-1] + half)
-    return ax.imshow(
-        picture, origin="lower", extent=(*ends, *ends), cmap=ListedColormap(REGIONS), vmin=0, vmax=1
-    )
+    low, high = GRID[0] - half, GRID[-1] + half
+    extent = (low + shift, high + shift, low, high)
+    colours = ListedColormap(REGIONS)
+    return ax.imshow(picture, origin="lower", extent=extent, cmap=colours, vmin=0, vmax=1)
 
 
 def histogram_grid(
