@@ -203,7 +203,7 @@ class DigitPad(Explorer):
         return {}
 
     def _blank(self) -> None:
-        with hold_canvas(self.canvas):
+        with hold_canvas():
             self.canvas.fill_style = "black"
             self.canvas.fill_rect(0, 0, PAD, PAD)
             self.canvas.stroke_style = self.canvas.fill_style = "white"
@@ -215,7 +215,7 @@ class DigitPad(Explorer):
         pen, half = ImageDraw.Draw(self._drawing), STROKE / 2
         pen.line([*self._point, x, y], fill=255, width=STROKE)
         pen.ellipse([x - half, y - half, x + half, y + half], fill=255)
-        with hold_canvas(self.canvas):
+        with hold_canvas():
             self.canvas.stroke_line(*self._point, x, y)
             self.canvas.fill_circle(x, y, half)
         self._point = (x, y)
