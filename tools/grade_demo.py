@@ -51,16 +51,104 @@ class Half:
 
 
 HALF_SOLVED = {
+    "01_relu_approximation": Half(
+        right=frozenset({"steepest-slope", "square-net", "best-line", "plot-errors"}),
+        wrong={
+            # a grid of points misses the exact place of the largest error
+            "exact-error": """\
+x = np.linspace(0, 1, 1001)
+g = W2 @ np.maximum(W1 * x + b1[:, None], 0) + b2
+return np.abs(x**2 - g[0]).max()""",
+            # the biases of earlier layers are lost
+            "collapse": """\
+A = np.ones((1, 1))
+for W in weights:
+    A = W @ A
+return A.item(), biases[-1].item()""",
+            # touches the parabola from above instead of straddling it
+            "pieces-net": """\
+h = 1 / units
+W2 = np.full((1, units), 2 * h)
+W2[0, 0] = h
+return np.ones((units, 1)), -h * np.arange(units), W2, np.zeros(1)""",
+        },
+    ),
     "02_activation_derivatives": Half(
         right=frozenset({"central-difference", "relu", "sigmoid", "tanh", "plot-unit"}),
         wrong={
-            "sigmoid-derivative": "return sigmoid(z) * (1 - z)",  # z where s belongs
+            # z where s belongs
+            "sigmoid-derivative": "return sigmoid(z) * (1 - z)",
+            # the chain rule's factor β is missing
             "swish": (
                 "return z * sigmoid(beta * z)",
-                # the chain rule's factor β is missing
                 "t = sigmoid(beta * z)\nreturn t + z * t * (1 - t)",
             ),
-            "leaky-relu": "return np.where(z > 0, 1.0, 0.01)",  # the argument c is not used
+            # the argument c is not used
+            "leaky-relu": "return np.where(z > 0, 1.0, 0.01)",
+        },
+    ),
+    "03_mnist_comparison": Half(
+        right=frozenset({"draw_digits", "mish", "build_network", "displayed"}),
+        wrong={
+            # the validation part from the wrong end
+            "split_examples": """\
+cut = used // 5
+return x[cut:used], y[cut:used], x[:cut], y[:cut]""",
+            # no gradient for β
+            "swish": (
+                "ctx.save_for_backward(z, beta)\nreturn z * torch.sigmoid(beta * z)",
+                """\
+z, beta = ctx.saved_tensors
+s = torch.sigmoid(beta * z)
+return grad_output * (s + beta * z * s * (1 - s)), None""",
+            ),
+            # chooses by the training accuracy
+            "choose_rate": """\
+best = int(np.argmax(curves["train_accuracy"][:, -1]))
+return rates[best], best in (0, len(rates) - 1)""",
+        },
+    ),
+    "04_numerical_stability": Half(
+        right=frozenset(
+            {"predictions", "log-variance", "plot-magnitudes", "layer-gradients", "sigmoid-map"}
+        ),
+        wrong={
+            # the variance where the standard deviation belongs
+            "xavier": (
+                "return rng.normal(0, 2 / (fan_in + fan_out), size=(fan_out, fan_in))",
+                "d = np.sqrt(6 / (fan_in + fan_out))\n"
+                "return rng.uniform(-d, d, size=(fan_out, fan_in))",
+            ),
+            # fan_in where the mean of fan_in and fan_out belongs
+            "kaiming": (
+                "return rng.normal(0, np.sqrt(2 / fan_in), size=(fan_out, fan_in))",
+                "d = np.sqrt(6 / fan_in)\nreturn rng.uniform(-d, d, size=(fan_out, fan_in))",
+            ),
+            # n - 1 degrees of freedom
+            "relu-moments": """\
+a = np.maximum(z, 0)
+size = np.mean(z**2)
+return np.mean(a**2) / size, np.var(a, ddof=1) / size""",
+        },
+    ),
+    "05_gradient_bounds": Half(
+        right=frozenset({"backward", "spectral-norm", "edges", "chain"}),
+        wrong={
+            # the Frobenius norm is a bound too, but not this one
+            "upper-bound": """\
+bound = np.linalg.norm(x) * np.linalg.norm(output_gradient)
+for d, W in zip(slopes, weights[1:]):
+    bound *= np.abs(d).max() * np.linalg.norm(W)
+return bound""",
+            # a layer that widens has a null space
+            "lower-bound": """\
+bound = np.linalg.norm(x) * np.linalg.norm(output_gradient)
+for d, W in zip(slopes, weights[1:]):
+    bound *= np.abs(d).min() * np.linalg.svd(W)[1].min()
+return bound""",
+            # the biases do not decay
+            "weight-decay": """\
+return losses.mean() + decay * sum((p**2).sum() for p in [*weights, *biases])""",
         },
     ),
 }
