@@ -88,6 +88,14 @@ def test_the_net_computes_what_its_formula_says():
     assert repr(net) == "ReluNet(5 units, 16 parameters)"
 
 
+def test_a_point_computed_in_two_ways_is_told_once():
+    twice = hinges([0.2, 0.6, np.nextafter(0.6, 1)], [0.8, 0.4, 0.4], 0.02)
+    assert len(twice.breakpoints) == 3
+    error = sup_error(twice)
+    assert_allclose(error.value, 0.02)
+    assert_allclose(error.points, [0, 0.2, 0.4, 0.6, 0.8, 1], atol=1e-12)
+
+
 def test_breakpoints_are_those_inside():
     net = ReluNet(
         [[1.0], [-2.0], [0.0], [1.0], [1.0], [1e-320]],

@@ -180,6 +180,8 @@ def test_moving_a_slider_moves_the_net():
     explorer.controls["beta2"].value = 0.3
     x, y = pictured(explorer)[0].get_data()
     assert_allclose(y, hinges([0, 0.3, 0.6], [0.2, 0.6, 0.8])(x))
+    for ax in explorer._canvas.figure.axes:
+        assert_allclose(line(ax, "_bends").get_xdata(), [0, 0.3, 0.6])
     assert "outside" in explorer.sentence
     assert explorer._picture.value != before
 
