@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import tempfile
 import threading
 import zipfile
@@ -23,7 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from helpers import activations
 from helpers.batched import PRECISIONS, columns, initial_batch, train_batch
@@ -219,7 +220,7 @@ def search(
         f"{len(runs)} found in {folder.name}/, {len(missing)} to train"
     )
     places = {spec: place for place, spec in specs.items()}
-    bar = tqdm(total=len(missing), unit="run", smoothing=0, leave=False)
+    bar = tqdm(total=len(missing), unit="run", smoothing=0, leave=False, file=sys.stdout)
     try:
         for run in _trained(_tasks(missing, device), examples, device, executor):
             save_run(run, folder)

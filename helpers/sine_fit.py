@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from helpers import initialization
 from helpers.floating_point import one_thread
+from helpers.training import bar
 
 Unit = Callable[[Tensor], Tensor]
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -115,7 +115,7 @@ def _fit(
     weights = [weight.clone().requires_grad_() for weight in weights]
     optimiser = make(weights, lr=lr)
     steps, gradients, losses = [], [], []
-    for epoch in tqdm(range(epochs), leave=False, disable=None):
+    for epoch in bar(range(epochs)):
         loss = (predict(weights, unit, inputs) - targets).square().mean(dim=(1, 2))
         optimiser.zero_grad()
         loss.sum().backward()

@@ -19,7 +19,7 @@ from matplotlib.textpath import TextPath
 # Fonts whose ten digits look as one writes them: no old-style figures, no dot inside the zero.
 FONTS = (
     *("DejaVuSans", "DejaVuSans-Oblique", "DejaVuSerif", "STIXGeneral"),
-    *("cmss10", "cmti10", "cmtt10"),
+    *("cmss10", "STIXGeneralItalic", "cmtt10"),
 )
 SIDE = 28  # pixels
 HEIGHT = 18.0  # pixels: stretched by up to SCALE it fills 21 of the 28 rows; in MNIST it is 20

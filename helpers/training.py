@@ -5,6 +5,7 @@
 cross-entropy; a record is taken before the step of its epoch.
 """
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 RECORD_EVERY = 10  # epochs from one record to the next
 
@@ -53,6 +54,11 @@ class History:
         )
 
 
+def bar(loop: Iterable[int]) -> Iterable[int]:
+    """Return the loop in a progress bar with the time left, on stdout; TQDM_DISABLE=1 hides it."""
+    return tqdm(loop, leave=False, file=sys.stdout)
+
+
 def record_epochs(epochs: int, record_every: int = RECORD_EVERY) -> NDArray[np.int64]:
     """Return the epochs before whose step a record is taken: 0, 10, …, and the end.
 
@@ -86,7 +92,7 @@ def train(
     lr: float,
     epochs: int,
     record_every: int = RECORD_EVERY,
-    progress: Callable[[Iterable[int]], Iterable[int]] = tqdm,
+    progress: Callable[[Iterable[int]], Iterable[int]] = bar,
 ) -> History:
     """Train `model` in place by gradient descent on the full batch, one step an epoch.
 
