@@ -8,6 +8,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from helpers import activations
 from helpers.activations import UNITS
@@ -139,12 +140,27 @@ def test_every_figure_draws_on_the_axes_given_and_labels_them(draw):
 # --- explorers -----------------------------------------------------------------------------------
 
 
+def opened(make):
+    """Return the explorer; `axes_of` knows the figure that it was made with."""
+    figures = []
+
+    def figure(*args, **kwargs):
+        figures.append(Figure(*args, **kwargs))
+        return figures[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(explore, "Figure", figure)
+        explorer = make()
+    explorer.drawn_on = figures[0]
+    return explorer
+
+
 def axes_of(explorer):
-    return explorer._canvas.figure.axes
+    return explorer.drawn_on.axes
 
 
 def test_tangents_starts_with_a_saturated_sigmoid():
-    explorer = explore.tangents()
+    explorer = opened(explore.tangents)
     assert "Sigmoid at z = 4: value 0.982, slope 0.01766" in explorer.sentence
     assert "at best, 0.25 times" in explorer.sentence
     value, slope = axes_of(explorer)
@@ -158,12 +174,12 @@ def test_tangents_starts_with_a_saturated_sigmoid():
 
 @pytest.fixture(scope="module")
 def one_tangents():
-    return explore.tangents()
+    return opened(explore.tangents)
 
 
 @pytest.fixture(scope="module")
 def one_depth():
-    return explore.depth()
+    return opened(explore.depth)
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -189,7 +205,7 @@ def test_beta_moves_only_swish(one_tangents):
 
 
 def test_depth_starts_with_ten_sigmoid_layers():
-    explorer = explore.depth()
+    explorer = opened(explore.depth)
     assert "10 layers leave 1.8e-07" in explorer.sentence
     assert "everywhere it would be 9.5e-07" in explorer.sentence
     _, products = axes_of(explorer)
