@@ -22,6 +22,14 @@ TRUE: dict[str, Any] = {"color": "black", "linestyle": "-", "marker": "o", "mark
 UPPER: dict[str, Any] = {"color": ORANGE, "linestyle": "--", "marker": "^", "markersize": 4}
 LOWER: dict[str, Any] = {"color": BLUE, "linestyle": "-.", "marker": "v", "markersize": 4}
 
+BOUNDS = {"upper bound": UPPER, "true gradient": TRUE, "lower bound": LOWER}
+# Looks for up to three curves that are none of these.
+LOOKS: tuple[dict[str, Any], ...] = (
+    {"color": ORANGE, "linestyle": "-", "marker": "^", "markersize": 4},
+    {"color": GREY, "linestyle": ":", "marker": "s", "markersize": 3},
+    {"color": BLUE, "linestyle": "--", "marker": "v", "markersize": 4},
+)
+
 
 def circle_to_ellipse(A: NDArray, axes: Sequence[Axes] | None = None) -> Axes:
     """Draw the unit circle and its image under the 2×2 matrix A, with A's singular directions.
@@ -104,6 +112,34 @@ def by_layer(
     return ax
 
 
+def panels(
+    contents: Mapping[str, Mapping[str, ArrayLike]],
+    *,
+    styles: Mapping[str, Mapping] | None = None,
+    first: Sequence[int] | int = 1,
+    ylabel: str = "gradient norm",
+) -> Axes:
+    """Draw `by_layer` once for each title, side by side on one vertical axis, with one legend.
+
+    Args:
+        contents: title of a panel to its series.
+        styles: label to how its line is drawn, in all panels.
+        first: number of the first layer, one for all panels or one a panel.
+        ylabel: what the values are.
+
+    Returns:
+        The last of the Axes.
+    """
+    count = len(contents)
+    _, axes = plt.subplots(1, count, figsize=(3.3 + 2.1 * count, 3.2), sharey=True)
+    starts = [first] * count if isinstance(first, int) else first
+    for ax, (title, series), start in zip(axes, contents.items(), starts, strict=True):
+        label = ylabel if ax is axes[0] else ""
+        by_layer(series, ax, styles=styles, first=start, ylabel=label).set_title(title)
+    axes[0].legend()
+    return axes[-1]
+
+
 def losses_by_layer(at_weights: ArrayLike, at_slopes: ArrayLike, ax: Axes | None = None) -> Axes:
     """Draw what the upper bound loses in each layer, in powers of ten, as stacked bars."""
     ax = axes_or_new(ax)
@@ -156,6 +192,7 @@ def depth_grid(
             ax.set_ylabel("$\\|\\partial\\mathcal{L}/\\partial W^{(1)}\\|$")
         if i >= len(results) - 2:
             ax.set_xlabel("number of layers $L$")
+        ax.set_xticks([tick for tick in ax.get_xticks() if 0 < tick <= depths[-1]])
         ax.set_xlim(right=depths[-1] * 1.55)
         label_lines(ax)
     first = np.ravel(axes)[0]

@@ -120,7 +120,8 @@ def histogram_grid(
         The last of the Axes.
     """
     if axes is None:
-        axes = plt.subplots(1, len(values), figsize=(2.0 * len(values), 2.3))[1]
+        size = (2.0 * len(values), 2.6)
+        axes = plt.subplots(1, len(values), figsize=size, layout="constrained")[1]
     looks = [("#999999", "-", 3.2), ("#0072B2", "-", 1.8), ("#D55E00", "--", 1.8)]
     for ax, (name, samples) in zip(axes, values.items(), strict=True):
         finite = [sample[np.isfinite(sample)].ravel() for sample in samples]
@@ -133,7 +134,8 @@ def histogram_grid(
             ax.stairs(share, bins, color=color, linestyle=style, linewidth=width, label=time)
         ax.set(title=name, xlabel=xlabel, ylim=(0, None))
     axes[0].set_ylabel("share of the values")
-    axes[0].legend(fontsize="small")
+    handles = axes[0].get_legend_handles_labels()
+    axes[0].figure.legend(*handles, loc="outside upper right", ncols=len(times))
     return ax
 
 
