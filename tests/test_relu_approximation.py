@@ -1,5 +1,7 @@
 """Notebook 01's figures and explorer: what they draw, from the data of their artists."""
 
+from unittest import mock
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -7,7 +9,9 @@ from numpy.testing import assert_allclose
 
 from helpers import activations
 from helpers.approximation import ReluNet, best_net, hinges, sup_error
-from helpers.explorers.relu_approximation import MOST_UNITS, hinges_explorer
+from helpers.explorers import Explorer
+from helpers.explorers import relu_approximation as explore
+from helpers.explorers.relu_approximation import MOST_UNITS
 from helpers.plotting import relu_approximation as plots
 
 GREEDY = hinges([0, 0.2, 0.6], [0.2, 0.6, 0.8])
@@ -153,8 +157,21 @@ def test_where_they_bend_counts_each_row():
 # The explorer
 
 
+class WithFigure(Explorer):
+    """An explorer that lets the tests see its figure."""
+
+    def __init__(self, figure, *args):
+        self.figure = figure
+        super().__init__(figure, *args)
+
+
+def hinges_explorer(**options):
+    with mock.patch.object(explore, "Explorer", WithFigure):
+        return explore.hinges_explorer(**options)
+
+
 def pictured(explorer):
-    left, right = explorer._canvas.figure.axes
+    left, right = explorer.figure.axes
     return line(left, "_net"), line(right, "_net"), line(right, "_reached")
 
 
@@ -180,7 +197,7 @@ def test_moving_a_slider_moves_the_net():
     explorer.controls["beta2"].value = 0.3
     x, y = pictured(explorer)[0].get_data()
     assert_allclose(y, hinges([0, 0.3, 0.6], [0.2, 0.6, 0.8])(x))
-    for ax in explorer._canvas.figure.axes:
+    for ax in explorer.figure.axes:
         assert_allclose(line(ax, "_bends").get_xdata(), [0, 0.3, 0.6])
     assert "outside" in explorer.sentence
     assert explorer._picture.value != before
