@@ -7,13 +7,13 @@ keeps a redraw short. Where no front end runs the first figure stands there as a
 
 import base64
 import html
-import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets as widgets
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from helpers.explorers.painting import Painter
 
 
 class Explorer(widgets.VBox):
@@ -48,7 +48,7 @@ class Explorer(widgets.VBox):
                 raise ValueError(f"control {name!r} has no description; name it for its readers")
         self.controls = dict(controls)
         self._redraw = redraw
-        self._canvas = FigureCanvasAgg(figure)
+        self._painter = Painter(figure)
         self._first = {name: control.value for name, control in controls.items()}
         self._picture = widgets.Image(
             format="png", layout={"max_width": "100%", "object_fit": "contain"}
@@ -70,7 +70,6 @@ class Explorer(widgets.VBox):
         )
         super().__init__([row, self._picture, self._words])
         self.update()
-        figure.set_layout_engine("none")  # laid out once; to do it again would cost every redraw
 
     @property
     def sentence(self) -> str:
@@ -81,8 +80,10 @@ class Explorer(widgets.VBox):
         """Redraw the figure for the controls' values; an error is told below the figure."""
         values = {name: control.value for name, control in self.controls.items()}
         try:
-            self._words.value = html.escape(self._redraw(**values))
-            self._picture.value = self._png()
+            sentence = self._redraw(**values)
+            self._words.value = html.escape(sentence)
+            self._picture.tooltip = sentence  # an ipywidgets image has no alt, but has a title
+            self._picture.value = self._painter.png()
         except Exception as error:  # noqa: BLE001 - a callback's error has only the reader to tell
             self._words.value = html.escape(f"! {type(error).__name__}: {error}")
 
@@ -107,12 +108,6 @@ class Explorer(widgets.VBox):
         button = widgets.Button(description=label)
         button.on_click(lambda _: self.set(**act()))
         return button
-
-    def _png(self) -> bytes:
-        buffer = io.BytesIO()
-        # Not savefig: it draws everything a second time to settle the layout.
-        self._canvas.print_png(buffer, pil_kwargs={"compress_level": 1})
-        return buffer.getvalue()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         bundle = super()._repr_mimebundle_(**kwargs)
