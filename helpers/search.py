@@ -5,6 +5,7 @@ through `helpers.batched`; each finished run is written to disk at once under a 
 that determines it, so that a search that was interrupted or killed goes on where it was.
 """
 
+import ast
 import hashlib
 import json
 import multiprocessing
@@ -32,7 +33,7 @@ from helpers.networks import MNIST_SIZES, mlp
 from helpers.training import RECORD_EVERY, History
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "runs"
-FORMAT = 1  # raised whenever a change makes old records mean something else
+CODE = ("activations", "batched", "networks", "training")  # modules that decide what a run does
 CHANCE = 0.2  # guessing one of ten digits is right about once in ten times; twice that
 CURVES = ("epochs", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 
@@ -86,6 +87,19 @@ class Examples:
         return f"Examples({sizes}, scale {self.scale:.4g})"
 
 
+@cache
+def code_digest() -> str:
+    """Return a SHA-256 of the code that trains; comments and layout do not count.
+
+    So a record is found again only by the code that made it.
+    """
+    total = hashlib.sha256()
+    for module in CODE:
+        source = Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
+        total.update(ast.dump(ast.parse(source)).encode())
+    return total.hexdigest()
+
+
 @dataclass(frozen=True)
 class Spec:
     """All that determines a run, and so its record's name."""
@@ -102,7 +116,7 @@ class Spec:
     @property
     def key(self) -> str:
         """Name of the record, without its ending."""
-        text = json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True)
+        text = json.dumps({"code": code_digest(), **asdict(self)}, sort_keys=True)
         return f"{self.unit}-{self.lr:.4g}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 

@@ -96,6 +96,15 @@ def test_whatever_determines_a_run_is_in_its_key(tmp_path, inline, change, capsy
     assert "0 found" in capsys.readouterr().out.splitlines()[-1]
 
 
+def test_records_are_found_only_by_the_code_that_made_them(
+    tmp_path, reference, monkeypatch, inline, capsys
+):
+    run(tmp_path, executor=inline)
+    monkeypatch.setattr(module, "code_digest", lambda: "another")
+    run(tmp_path, executor=inline)
+    assert "0 found" in capsys.readouterr().out.splitlines()[-1]
+
+
 def test_other_examples_or_scale_are_other_runs():
     a = examples()
     b = Examples(a.train_x, a.train_y, a.validation_x, a.validation_y, scale=1 / 255)
