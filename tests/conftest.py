@@ -1,4 +1,4 @@
-"""What all tests share: no windows or progress bars, and the same examples on every run."""
+"""What all tests share: no windows for figures, and the same examples on every run."""
 
 import os
 
@@ -6,7 +6,6 @@ import torch
 from hypothesis import settings
 
 os.environ.setdefault("MPLBACKEND", "Agg")
-os.environ.setdefault("TQDM_DISABLE", "1")
 
 # No time limit for one example (the first call of torch is slow); a red run can be repeated.
 settings.register_profile("course", deadline=None, derandomize=True)
