@@ -100,7 +100,9 @@ def _picture(tolerance: float) -> tuple[Figure, Any]:
         rest_line.set_data(x, x**2 - net(x))
         rest_bends.set_data(knots, knots**2 - net(knots))
         reached.set_data(error.points, error.points**2 - net(error.points))
-        limit = 0.1 if error.value < 0.1 else 1.2 * error.value
+        limit = 0.1
+        while limit < 1.05 * error.value:
+            limit *= 2  # in large steps: new limits mean that the axes are drawn anew
         right.set_ylim(-limit, limit)
         return _sentence(net, error.value, error.points, tolerance)
 
