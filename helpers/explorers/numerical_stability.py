@@ -12,12 +12,19 @@ from numpy.typing import NDArray
 from helpers import activations, depth, initialization
 from helpers.explorers import Explorer
 
-MAX_DEPTH, MAX_WIDTH, BATCH, BINS = 50, 128, 16, 48
+MAX_DEPTH, MAX_WIDTH, BATCH, BINS = 50, 128, 8, 40
+ENDS = np.array([1, 3, 6, 12, 30, 60, 150])  # where an axis may end
 COLORS = {"activations": "#0072B2", "gradients": "#D55E00"}
 
 
+def outward(value: float) -> float:
+    """Return the next of the values ±`ENDS` away from 0: axes that seldom change redraw fast."""
+    size = ENDS[min(int(np.searchsorted(ENDS, abs(value))), len(ENDS) - 1)]
+    return float(np.copysign(size, value))
+
+
 def log_histograms(signals: Sequence[NDArray]) -> tuple[NDArray, float, float, float]:
-    """Return a histogram of log₁₀|a| for each layer, over one range that holds 99 % of all.
+    """Return a histogram of log₁₀|a| for each layer, over one range that holds 99 % or more.
 
     Args:
         signals: each layer's activations, equally many.
@@ -31,7 +38,7 @@ def log_histograms(signals: Sequence[NDArray]) -> tuple[NDArray, float, float, f
     with np.errstate(divide="ignore"):
         logs = np.log10(sizes)
     finite = logs[np.isfinite(logs)]
-    low, high = np.quantile(finite, [0.01, 1]) + [-0.05, 0.05]
+    low, high = (outward(end) for end in np.quantile(finite[::4], [0.01, 1]))
     bins = ((logs.clip(low - 1, high) - low) / (high - low) * BINS).astype(int)
     inside = (logs >= low) & (bins >= 0) & (bins < BINS)
     layer = np.broadcast_to(np.arange(len(signals))[:, None], bins.shape)
@@ -47,10 +54,10 @@ def _axes(figure: Figure) -> tuple[Axes, Axes]:
     left.grid(visible=False)
     right.grid(visible=True, color="#e6e6e6")
     for ax in (left, right):
-        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        ax.yaxis.set_major_locator(MaxNLocator(5))
+        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         ax.title.set_fontsize(10)
-        ax.set_ylim(-100, 0)  # room for the longest labels while the figure is laid out
+        ax.set(xlim=(0, MAX_DEPTH), ylim=(-100, 0))  # room for the longest labels in the layout
     return left, right
 
 
@@ -66,9 +73,17 @@ def through_layers(seed: int = 0) -> Explorer:
         name: [m.astype(float) for m in depth.unit_matrices(MAX_DEPTH, MAX_WIDTH, rng, name)]
         for name in ("normal", "uniform")
     }
-    figure = Figure(figsize=(8.4, 3.4), dpi=100, layout="constrained")
+    figure = Figure(figsize=(8.0, 3.2), dpi=100, layout="constrained")
     left, right = _axes(figure)
-    image = left.imshow(np.zeros((BINS, 2)), aspect="auto", origin="lower", cmap="Blues", vmax=1)
+    image = left.imshow(
+        np.zeros((BINS, 2)),
+        cmap="Blues",
+        vmin=0,
+        vmax=1,
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+    )
     lines, theories = {}, {}
     heads = (("activations", "activations a²", 0), ("gradients", "gradients δ²", 1))
     for name, label, at in heads:
@@ -92,17 +107,14 @@ def through_layers(seed: int = 0) -> Explorer:
         counts, low, high, zeros = log_histograms(signals)
         image.set_data(np.sqrt(counts))
         image.set_extent((-0.5, layers + 0.5, low, high))
-        image.set_clim(0, 1)
-        left.set_ylim(low, high)
-        drawn = []
+        left.set(xlim=(-0.5, MAX_DEPTH + 0.5), ylim=(low, high))
+        drawn = [0.0]
         for name, values in found.items():
             x = np.arange(layers + 1)[-len(values) :]
             lines[name].set_data(x, np.log10(values))
             theories[name].set_data(x, np.log10(getattr(theory, name)))
-            drawn += [np.log10(values), np.log10(getattr(theory, name))]
-        low, high = np.min(np.concatenate(drawn)), np.max(np.concatenate(drawn))
-        room = max(0.12 * (high - low), 0.3)
-        right.set(xlim=(0, layers), ylim=(low - room, high + 1.5 * room))
+            drawn += [*np.log10(values), *np.log10(getattr(theory, name))]
+        right.set_ylim(outward(min(drawn) - 0.1), outward(max(drawn) + 0.1))
         return (
             f"{activations.get(unit).label}, {initialization.LABELS[method]}"
             f"{f' times {scale:g}' if scale != 1 else ''}: over {layers} layers of {width} units "

@@ -196,12 +196,14 @@ def losses(
     for method, values in runs.items():
         values = np.asarray(values, dtype=np.float64)
         lost = int(np.sum(~np.isfinite(values[-1])))
-        values = np.where(np.isfinite(values), values, np.inf)
-        low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=1, method="nearest")
+        values = np.where(np.isfinite(values), values, 1e300)  # the worst of all
+        low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=1)
         label = initialization.LABELS[method] + (f" ({lost} diverged)" if lost else "")
         style = METHOD_STYLES[method]
-        middle, high = np.where(np.isinf([middle, high]), np.nan, [middle, high])
-        (line,) = ax.plot(middle, **style, label=label)
+        low, middle, high = np.where(
+            np.array([low, middle, high]) > 1e290, np.nan, [low, middle, high]
+        )
+        (line,) = ax.plot(middle, **style, lw=1.4, label=label)
         if values.shape[1] > 1:
             ax.fill_between(range(len(low)), low, high, color=line.get_color(), alpha=0.12, lw=0)
     ax.set_yscale("log")
