@@ -12,8 +12,19 @@ from typing import Any
 
 import ipywidgets as widgets
 from matplotlib.figure import Figure
+from traitlets import Unicode
 
 from helpers.explorers.painting import Painter
+
+
+class Picture(widgets.Image):
+    """An image whose tooltip, its `title` in the page, says what is to be seen.
+
+    An ipywidgets image has no `alt`; its tooltip takes that place, but only where the widget has a
+    description, if an empty one.
+    """
+
+    description = Unicode("").tag(sync=True)
 
 
 class Explorer(widgets.VBox):
@@ -50,15 +61,14 @@ class Explorer(widgets.VBox):
         self._redraw = redraw
         self._painter = Painter(figure)
         self._first = {name: control.value for name, control in controls.items()}
-        self._picture = widgets.Image(
-            format="png", layout={"max_width": "100%", "object_fit": "contain"}
-        )
+        self._picture = Picture(format="png", layout={"max_width": "100%", "object_fit": "contain"})
         self._words = widgets.HTML()
         self._setting = False
         for control in self.controls.values():
             if control.has_trait("continuous_update"):
                 control.continuous_update = False
             control.style.description_width = "initial"
+            control.tooltip = control.description  # else its label is said to mean "null"
             control.observe(self._changed, names="value")
         buttons = [
             self._button(label, act)
@@ -82,7 +92,7 @@ class Explorer(widgets.VBox):
         try:
             sentence = self._redraw(**values)
             self._words.value = html.escape(sentence)
-            self._picture.tooltip = sentence  # an ipywidgets image has no alt, but has a title
+            self._picture.tooltip = sentence
             self._picture.value = self._painter.png()
         except Exception as error:  # noqa: BLE001 - a callback's error has only the reader to tell
             self._words.value = html.escape(f"! {type(error).__name__}: {error}")

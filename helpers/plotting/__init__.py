@@ -5,6 +5,7 @@ One module a notebook stands beside this one. A plotting function receives compu
 """
 
 import base64
+import html
 import io
 import os
 from collections.abc import Sequence
@@ -110,6 +111,11 @@ def show(figure: Figure | Axes, alt: str) -> None:
     whole = figure.get_figure(root=True) if isinstance(figure, Axes) else figure
     if whole is None:
         raise ValueError("the axes belong to no figure")
-    data = {"image/png": base64.b64encode(png(whole)).decode("ascii"), "text/plain": alt}
+    code = base64.b64encode(png(whole)).decode("ascii")
+    data = {"image/png": code, "text/plain": alt}
+    if os.environ.get("JPY_SESSION_NAME"):  # set where a browser looks on
+        # JupyterLab passes over an image's `alt`; saved outputs do without this second copy.
+        picture = f'<img src="data:image/png;base64,{code}" alt="{html.escape(alt)}">'
+        data["text/html"] = picture
     display(data, raw=True, metadata={"image/png": {"alt": alt}})
     plt.close(whole)
