@@ -2,13 +2,13 @@
 
 import numpy as np
 import torch
-from cases import Case, Wrong, stub
 from torch import nn
 from torch.autograd import Function
 from torch.nn import functional as F
 
 from helpers.checks import State
 from helpers.checks import mnist_comparison as check
+from tests.checks.cases import Case, Wrong, stub
 
 # 3.1
 

@@ -14,11 +14,6 @@ from helpers.checks import State
 HERE = Path(__file__).parent
 
 
-import sys
-
-sys.path.insert(0, str(HERE))
-
-
 def load(path):
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
