@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import torch
-from cases import Case, Wrong, stub
 from torch import nn
 
 from helpers.checks import State
 from helpers.checks import numerical_stability as check
+from tests.checks.cases import Case, Wrong, stub
 
 INF, NAN = float("inf"), float("nan")
 
