@@ -446,7 +446,7 @@ def _compare_draw(
         )
 
 
-@checklist.exercise("4.6 Xavier in NumPy")
+@checklist.exercise("4.6 Xavier's weights")
 def xavier(normal: Callable, uniform: Callable) -> None:
     """Compare both draws' shape, variance and distribution with Xavier's."""
     _check_draw("xavier_normal", normal, 2)
@@ -514,7 +514,7 @@ def relu_moments(answer: Callable) -> None:
         expect_close(received, expected, given, rtol=1e-6, mistakes=mistakes)
 
 
-@checklist.exercise("4.9 Kaiming in NumPy")
+@checklist.exercise("4.9 Kaiming's weights")
 def kaiming(normal: Callable, uniform: Callable) -> None:
     """Compare both draws' shape, variance and distribution with Kaiming's."""
     _check_draw("kaiming_normal", normal, 4)
