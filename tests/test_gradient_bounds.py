@@ -6,6 +6,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from helpers import bounds, spectra, toy
+from helpers.explorers import Explorer
 from helpers.explorers import gradient_bounds as explore
 from helpers.plotting import gradient_bounds as plots
 from helpers.plotting import toy as pictures
@@ -111,9 +112,26 @@ def test_pictures_of_training(trained):
     assert_allclose(ax.lines[0].get_ydata(), np.median(history.losses[history.steps], 1))
 
 
+class WithFigure(Explorer):
+    """An explorer that lets the tests see its figure."""
+
+    def __init__(self, figure, *args):
+        self.figure = figure
+        super().__init__(figure, *args)
+
+
+@pytest.fixture(autouse=True)
+def figures_seen(monkeypatch):
+    monkeypatch.setattr(explore, "Explorer", WithFigure)
+
+
+def axes_of(explorer):
+    return explorer.figure.axes
+
+
 def test_bounds_explorer_shows_what_the_functions_compute():
     explorer = explore.bounds()
-    left, right = explorer._canvas.figure.axes
+    left, right = axes_of(explorer)
     values, lower, true, upper = explore.three_sizes("tanh", "2/(n_in + n_out)", 1.0, 12)
     drawn = {line.get_label(): line.get_ydata() for line in right.lines}
     assert_allclose(drawn["upper bound"], upper)
@@ -130,11 +148,12 @@ def test_bounds_explorer_at_both_ends(unit, scale, depth):
     explorer = explore.bounds()
     explorer.set(unit=unit, scale=scale, depth=depth)
     assert not explorer.sentence.startswith("!"), explorer.sentence
-    _, right = explorer._canvas.figure.axes
+    left, right = axes_of(explorer)
     upper, true, lower = (line.get_ydata() for line in right.lines[:3])
     assert len(upper) == len(true) == depth
     if unit == "relu":
         assert np.isnan(lower[0]) and "lower bound is 0" in explorer.sentence
+    assert left.get_xlim()[1] > depth
     low, high = right.get_ylim()
     assert low <= np.nanmin(true) and high >= upper.max()
 
@@ -144,7 +163,7 @@ def test_bounds_explorers_button_makes_bounds_meet():
     button = explorer.children[0].children[4]
     assert button.description == "Bounds meet"
     button.click()
-    upper, true, lower = (line.get_ydata() for line in explorer._canvas.figure.axes[1].lines[:3])
+    upper, true, lower = (line.get_ydata() for line in axes_of(explorer)[1].lines[:3])
     assert_allclose(upper, true, rtol=1e-9)
     assert_allclose(lower, true, rtol=1e-9)
 
@@ -162,7 +181,7 @@ def test_training_explorer_shows_the_recorded_step(trained):
                 assert f"right {history.losses[time, run]:.3g}" in explorer.sentence
     explorer.set(time=40, seed=2, start="zero")
     assert "differ by up to 0;" in explorer.sentence
-    axes = explorer._canvas.figure.axes
+    axes = axes_of(explorer)
     index, run = 3, names["right"][1]
     weights, biases = (
         [W[index, [run]] for W in history.weights],
@@ -171,6 +190,22 @@ def test_training_explorer_shows_the_recorded_step(trained):
     expected = toy.evaluate(weights, biases, pictures.PLANE, "relu")[-1][0] > 0
     assert (axes[0].images[1].get_array().ravel() == expected).all()
     assert controls["time"].value == 40 and axes[1].lines[-1].get_xdata()[0] == 41
+
+
+@pytest.mark.parametrize(("value", "size"), [(0.11, 0.2), (1, 1), (2.1, 5), (7, 10), (300, 500)])
+def test_limits_move_in_steps(value, size):
+    assert explore._next_size(value) == pytest.approx(size)
+
+
+def test_the_histogram_shows_every_weight(trained):
+    history, names, data = trained
+    explorer = explore.training(history, names, data)
+    for start in names:
+        explorer.set(start=start, time=20)
+        for ax in axes_of(explorer)[2:]:
+            shares = ax.patches[0].get_data().values
+            assert shares.sum() == pytest.approx(1)
+            assert shares.max() <= ax.get_ylim()[1]
 
 
 def test_training_explorer_names_unequal_numbers_of_runs(trained):

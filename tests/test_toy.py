@@ -67,13 +67,22 @@ def test_training_is_pytorchs_gradient_descent_for_every_run(data):
             assert_allclose(b[-1, run], layer.bias.detach().numpy(), rtol=1e-8, atol=1e-12)
 
 
+@pytest.fixture
+def three_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("three_threads")
 def test_training_leaves_its_arguments_and_torchs_threads_alone(data):
     weights = stack(he(1.0), 1)
-    before, threads = [W.copy() for W in weights], torch.get_num_threads()
+    before = [W.copy() for W in weights]
     history = toy.train(weights, data, lr=0.1, steps=3, record=[0, 2])
     assert all((W == kept).all() for W, kept in zip(weights, before, strict=True))
     assert all((W[0] == kept).all() for W, kept in zip(history.weights, before, strict=True))
-    assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == 3
     assert history.steps.tolist() == [0, 2] and history.losses.shape == (4, 1)
     assert history.test_losses.size == 0
 

@@ -45,7 +45,7 @@ def three_sizes(
     passed = bounding.forward(weights, x, activation)
     sizes = (bounding.lower_bounds, bounding.gradient_norms, bounding.upper_bounds)
     lower, true, upper = (size(weights, passed, g) for size in sizes)
-    return [spectra.singular_values(W) for W in weights], lower, true, upper
+    return list(spectra.singular_values(np.stack(weights))), lower, true, upper
 
 
 def bounds() -> Explorer:
@@ -84,11 +84,13 @@ def bounds() -> Explorer:
         smallest.set_data(layer, [s[-1] for s in values])
         for line, sizes in zip(lines, (upper, true, lower), strict=True):
             line.set_data(layer, np.where(sizes > 0, sizes, np.nan))
+        # Limits move in large steps: while they stay, a redraw does not draw ticks and labels.
         for ax in (left, right):
-            ax.set_xlim(0.5, depth + 0.5)
-        left.set_ylim(0, 1.25 * max(1.0, max(s[0] for s in values)))
-        shown = np.concatenate([sizes[sizes > 0] for sizes in (upper, true, lower)])
-        right.set_ylim(shown.min() / 3, shown.max() * 3)
+            ax.set_xlim(0.5, next(end for end in (5, 10, 20) if end >= depth) + 0.5)
+        left.set_ylim(0, _next_size(1.25 * max(1.0, max(s[0] for s in values))))
+        shown = np.log10(np.concatenate([sizes[sizes > 0] for sizes in (upper, true, lower)]))
+        low, high = (np.floor((shown.min() - 0.5) / 4) * 4, np.ceil((shown.max() + 0.5) / 4) * 4)
+        right.set_ylim(10**low, 10**high)
         below = "is 0" if lower[0] == 0 else f"is {lower[0]:.1e}"
         if true[0] == 0:
             return f"Layer 1: all paths are dead, the gradient is 0; upper bound {upper[0]:.1e}."
@@ -165,8 +167,8 @@ def training(
         losses = history.losses[:, chosen]
         for name, values in zip(names, losses.T, strict=True):
             curves[name].set_ydata(np.where(np.isfinite(values), values, 1e12))
-        finite = losses[np.isfinite(losses)]
-        loss_ax.set_ylim(max(finite.min(), 1e-5) / 2, min(finite.max(), 1e6) * 2)
+        finite = np.log10(np.clip(losses[np.isfinite(losses)], 1e-5, 1e6))
+        loss_ax.set_ylim(10 ** np.floor(finite.min() - 0.1), 10 ** np.ceil(finite.max() + 0.1))
         marker.set_xdata([time + 1, time + 1])
         k = names.index(start)
         hidden = toy.evaluate(weights, biases, data[0], "relu")[-2][k]
@@ -229,9 +231,15 @@ def _regions(ax: Axes, names: Sequence[str], data: tuple[NDArray, NDArray]) -> l
 def _histogram(ax: Axes, bars: StepPatch, values: NDArray, scale: NDArray) -> None:
     finite = scale[np.isfinite(scale)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
-    margin = 0.05 * (high - low) or 0.5
-    edges = np.linspace(low - margin, high + margin, 26)
+    low = -_next_size(-low) if low < 0 else 0.0
+    high = _next_size(max(high, 0.05))
+    edges = np.linspace(low, high, 31)
     shares = np.histogram(values[np.isfinite(values)], edges)[0] / values.size
     bars.set_data(shares, edges)
-    ax.set_ylim(0, 1.1 * max(shares.max(), 0.1))
-    ax.set_xlim(edges[0], edges[-1])
+    ax.set(xlim=(low, high), ylim=(0, _next_size(1.05 * max(shares.max(), 0.1))))
+
+
+def _next_size(value: float) -> float:
+    """Return the next of … 0.1, 0.2, 0.5, 1, 2, 5, 10 … that is at least `value` > 0."""
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(next(step * power for step in (1, 2, 5, 10) if step * power >= value * (1 - 1e-9)))
