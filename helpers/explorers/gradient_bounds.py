@@ -86,8 +86,8 @@ def bounds() -> Explorer:
             line.set_data(layer, np.where(sizes > 0, sizes, np.nan))
         # Limits move in large steps: while they stay, a redraw does not draw ticks and labels.
         for ax in (left, right):
-            ax.set_xlim(0.5, next(end for end in (5, 10, 20) if end >= depth) + 0.5)
-        left.set_ylim(0, _next_size(1.25 * max(1.0, max(s[0] for s in values))))
+            ax.set_xlim(0.5, next(end for end in (5, 10, 15, 20) if end >= depth) + 0.5)
+        left.set_ylim(0, np.ceil(1.25 * max(1.0, max(s[0] for s in values))))
         shown = np.log10(np.concatenate([sizes[sizes > 0] for sizes in (upper, true, lower)]))
         low, high = (np.floor((shown.min() - 0.5) / 4) * 4, np.ceil((shown.max() + 0.5) / 4) * 4)
         right.set_ylim(10**low, 10**high)
@@ -137,7 +137,7 @@ def training(
     grid = figure.add_gridspec(
         2, 1, left=0.07, right=0.98, bottom=0.12, top=0.93, hspace=0.32, height_ratios=(1, 1.1)
     )
-    bottom = grid[1].subgridspec(1, 3, wspace=0.28)
+    bottom = grid[1].subgridspec(1, 3, wspace=0.36)
     images = _regions(figure.add_subplot(grid[0]), names, data)
     loss_ax, weight_ax, unit_ax = (figure.add_subplot(bottom[k]) for k in range(3))
     step_axis = 1 + np.arange(len(history.losses))
