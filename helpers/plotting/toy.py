@@ -108,7 +108,7 @@ def histogram_grid(
     xlabel: str,
     axes: Sequence[Axes] | None = None,
 ) -> Axes:
-    """Draw outlined histograms at several times, one panel a name, each on its own scales.
+    """Draw outlined histograms at several times of the middle 99 % of all values, one panel a name.
 
     Args:
         values: name to one array of numbers a time.
