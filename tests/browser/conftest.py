@@ -1,0 +1,93 @@
+"""Fixtures: the server, the browser, and a picture of the page where a test fails."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.browser.lab import Lab, Notebook, without_outputs
+from tools.release import released
+
+ROOT = Path(__file__).resolve().parents[2]
+PICTURES = ROOT / "build" / "browser"
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+FLAGS = [
+    "--no-sandbox",  # a container's root may not make one
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def find_chromium(playwright):
+    """Returns the path of a Chromium: $CHROMIUM, one on the PATH, or Playwright's own; or None."""
+    candidates = [os.environ.get("CHROMIUM"), *map(shutil.which, NAMES)]
+    candidates.append(playwright.chromium.executable_path)
+    return next((path for path in candidates if path and Path(path).exists()), None)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as playwright:
+        path = find_chromium(playwright)
+        if path is None:
+            reason = "no Chromium: install one, or set CHROMIUM to its path"
+            pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """A server of copies of the notebooks, both editions, as nobody has run them yet."""
+    root = tmp_path_factory.mktemp("served")
+    (root / "solutions").mkdir()
+    for solution in sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb")):
+        student = ROOT / "notebooks" / solution.name
+        without_outputs(solution, root / "solutions" / solution.name)
+        if student.exists():
+            without_outputs(student, root / solution.name)
+        else:
+            (root / solution.name).write_text(released(solution), encoding="utf-8")
+    lab = Lab(root, tmp_path_factory.mktemp("jupyter"), QUICK_RUN="1", TQDM_DISABLE="1")
+    yield lab
+    lab.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.fixture
+def open_notebook(request, lab, browser):
+    """A function that opens a notebook in a fresh window; at the end its kernel is shut down."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened = []
+
+    def open_it(name):
+        opened.append(Notebook(context.new_page(), lab, name))
+        return opened[-1]
+
+    yield open_it
+    for page in context.pages:
+        if request.node.stash.get(FAILED, True):
+            PICTURES.mkdir(parents=True, exist_ok=True)
+            name = re.sub(r"\W+", "-", request.node.name).strip("-")
+            page.screenshot(path=PICTURES / f"{name}.png")
+    for notebook in opened:
+        notebook.close()
+    context.close()
