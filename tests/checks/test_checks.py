@@ -86,7 +86,9 @@ def test_table():
         for wrong in case.wrong:
             wrongs += 1
             verdict = case.check.verdict(*wrong.answers)
-            print(f"  {wrongs:3d}  {verdict.state.value}: {verdict.message.splitlines()[0]}")
+            print(
+                f"  {wrongs:3d}  {verdict.state.value}: {(verdict.message.splitlines() or [''])[0]}"
+            )
     rights = sum(len(case.right) for case in CASES.values())
     print(f"\n{len(CASES)} exercises, {rights} right answers, {wrongs} wrong answers")
     assert CASES
