@@ -58,13 +58,16 @@ def test_limits_are_known_and_the_machine_agrees(dtype, expected):
 def test_subnormals_are_flushed_where_asked_and_settings_return():
     tiny = torch.tensor([1e-40, 1.0, 0.0, -1e-39])
     assert floating_point.subnormal_share(tiny) == 0.5
-    before = torch.get_num_threads()
-    with floating_point.one_thread(flush=True):
-        assert torch.get_num_threads() == 1
-        flushed = tiny * 1
-    kept = tiny * 1
-    assert torch.get_num_threads() == before
-    assert kept[0] > 0
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with floating_point.one_thread(flush=True):
+            assert torch.get_num_threads() == 1
+            flushed = tiny * 1
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+    assert (tiny * 1)[0] > 0  # no longer flushed
     if torch.set_flush_denormal(True):  # where the processor can
         torch.set_flush_denormal(False)
         assert flushed.tolist() == [0, 1, 0, 0]
