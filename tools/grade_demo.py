@@ -18,7 +18,7 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -185,7 +185,8 @@ class Report:
         full = sum(self.full.values())
         cells = [f"{sum(self.scores[s].values()):g} of {full:g}" for s in STUDENTS]
         verdict = "not as deserved" if self.faults else "as deserved"
-        line = f"{self.name:<28}" + "".join(f"{cell:>14}" for cell in cells) + f"   {verdict}"
+        line = f"{self.name:<28}" + "".join(f"{cell:>14}" for cell in cells)
+        line += f"   {verdict} ({self.seconds:.0f} s)"
         return "\n".join([line, *(f"    {fault}" for fault in self.faults)])
 
 
@@ -309,7 +310,9 @@ def read_grades(course: Path, report: Report) -> None:
         for student in STUDENTS:
             grades = gradebook.find_submission_notebook(report.name, report.name, student).grades
             report.waiting[student] = [g.name for g in grades if g.needs_manual_grade]
-            report.scores[student] = {g.name: g.auto_score for g in grades if g.name in report.full}
+            report.scores[student] = {
+                g.name: g.auto_score or 0.0 for g in grades if g.name in report.full
+            }
             total = sum(report.scores[student].values())
             if exported[student] != total:
                 report.faults.append(
@@ -380,8 +383,11 @@ def grade(path: Path, course: Path, half: Half) -> Report:
     return report
 
 
-def grade_all(paths: Sequence[Path], folder: Path, jobs: int = 2) -> list[Report]:
+def grade_all(paths: Sequence[Path], folder: Path, jobs: int = 2) -> Iterator[Report]:
     """Grades the notebooks, `jobs` of them at a time, each in a course of its own in `folder`.
+
+    Yields:
+        The report on each notebook, in their order.
 
     Raises:
         DemoError: a notebook is not in `HALF_SOLVED`, or nbgrader failed.
@@ -390,8 +396,7 @@ def grade_all(paths: Sequence[Path], folder: Path, jobs: int = 2) -> list[Report
         if path.stem not in HALF_SOLVED:
             raise DemoError(f"{path.stem} has no half-solved submission; add one to HALF_SOLVED")
     with ThreadPoolExecutor(jobs) as pool:
-        tasks = [pool.submit(grade, p, folder / p.stem, HALF_SOLVED[p.stem]) for p in paths]
-        return [task.result() for task in tasks]
+        yield from pool.map(lambda p: grade(p, folder / p.stem, HALF_SOLVED[p.stem]), paths)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -408,15 +413,16 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"no notebook {unknown or ''}; there are {[p.stem for p in paths]}")
     if options.names:
         paths = [path for path in paths if path.stem.startswith(tuple(options.names))]
+    print(f"{'autograded points':<28}" + "".join(f"{student:>14}" for student in STUDENTS))
+    reports = []
     try:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            reports = grade_all(paths, Path(folder), options.jobs)
+            for report in grade_all(paths, Path(folder), options.jobs):
+                print(report, flush=True)
+                reports.append(report)
     except DemoError as error:
         print(f"Stopped: {error}", file=sys.stderr)
         return 1
-    print(f"{'autograded points':<28}" + "".join(f"{student:>14}" for student in STUDENTS))
-    for report in reports:
-        print(report)
     waiting = sum(len(report.waiting["solved"]) for report in reports)
     print(f"Written answers are left to a person: {waiting} of the solved submissions wait.")
     return 1 if any(report.faults for report in reports) else 0
