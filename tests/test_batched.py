@@ -47,10 +47,11 @@ def plain(unit, lr, seed, data, epochs):
 
 
 @pytest.mark.parametrize("unit", ACTIVATIONS)
-def test_value_and_slope_are_those_of_the_unit(unit):
-    z = torch.linspace(-30, 30, 601)
+def test_value_and_slope_are_those_of_the_unit(unit, monkeypatch):
+    z = torch.linspace(-30, 30, 2 * 5 * 61).view(2, 5, 61)
     swish = unit == "swish"
-    value, slope, *by_beta = value_and_slope(unit)(z, *([torch.tensor(0.7)] if swish else []))
+    monkeypatch.setattr("helpers.batched.BLOCK", 2 * 61)  # so that blocks end within a network
+    value, slope, *by_beta = value_and_slope(unit)(z, *([torch.full((2, 1, 1), 0.7)] * swish))
     rest = {"beta": 0.7} if swish else {}
     own = ACTIVATIONS[unit]
     np.testing.assert_allclose(value, own.value(z.numpy(), **rest), rtol=1e-5, atol=2e-6)
@@ -87,7 +88,7 @@ def test_a_batch_of_runs_is_the_runs_one_by_one(unit, data):
 
 
 @pytest.mark.parametrize(
-    ("unit", "lr"), [("relu", 1.0), ("swish", 0.1), ("mish", 100.0), ("tanh", 30.0)]
+    ("unit", "lr"), [("relu", 1.0), ("swish", 0.1), ("mish", 300.0), ("tanh", 30.0)]
 )
 def test_a_dead_run_is_completed_exactly(unit, lr, data, monkeypatch):
     """Finishing early gives the curve and the weights of going on step by step."""
@@ -113,6 +114,16 @@ def test_a_diverged_run_is_completed_as_the_plain_loop_does(data):
     np.testing.assert_array_equal(np.isnan(history.train_loss), np.isnan(reference.train_loss))
     assert history.train_accuracy[-1] == reference.train_accuracy[-1]
     assert history.validation_accuracy[-1] == reference.validation_accuracy[-1]
+
+
+@pytest.mark.parametrize("unit", ACTIVATIONS)
+def test_value_and_slope_are_finite_far_out(unit):
+    z = torch.tensor([-1e4, -104.0, -90.0, 0.0, 90.0, 104.0, 1e4]).view(1, 1, 7)
+    beta = [torch.ones(1, 1, 1)] * (unit == "swish")
+    value, slope, *_ = value_and_slope(unit)(z, *beta)
+    own = ACTIVATIONS[unit]
+    np.testing.assert_allclose(value, own.value(z.numpy()), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(slope[z != 0], own.derivative(z.numpy())[z != 0], atol=1e-6)
 
 
 def test_bfloat16_products_stay_near_float32(data):
