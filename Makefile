@@ -51,8 +51,9 @@ release: setup-dev ## generate the student notebooks from the solutions
 grade-demo: setup-dev ## grade a blank and a solved submission in a scratch course
 	$(VENV_PYTHON) tools/grade_demo.py
 
-bench: setup-dev ## measure the learning-rate search
-	$(VENV_PYTHON) -m benchmarks.search
+bench: setup-dev ## measure the search and the explorers (ARGS=--whole: the search in full)
+	$(VENV_PYTHON) -m benchmarks.search $(ARGS)
+	$(VENV_PYTHON) -m benchmarks.explorers --json build/bench_explorers.json
 
 clean: ## delete .venv, build/ and caches; data/ stays
 	rm -rf .venv build .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info

@@ -3,7 +3,8 @@
 `make bench` writes build/bench.json and build/bench.png and prints what is in them. For each unit
 both ways train from the same weights at the unit's best rate, in alternating rounds, so that a
 machine that slows down slows both. What 3(e) takes in all is then reckoned from all 48 settings;
-`--whole` measures the search's side in full (ten minutes more).
+`--whole` measures the search's side in full (ten minutes more). `python -m benchmarks.explorers`
+measures the explorers, `python -m benchmarks.faithfulness` compares the two ways' results.
 """
 
 import json
@@ -34,7 +35,7 @@ BEST = {
 RATES = [float(rate) for rate in np.logspace(-3, 0, 8)]
 ROUNDS = 3
 EPOCHS = 1000  # of the protocol
-PLAIN_EPOCHS = 25  # of every run, from which the plain loop's 1,000 are reckoned
+PLAIN_EPOCHS = 12  # of every run, twice, from which the plain loop's 1,000 are reckoned
 SHORT_SEARCHES = (50, 100)  # epochs of the searches from which a full one is reckoned
 FAST_EPOCHS = 60  # of one measured search
 PRODUCTS = 2 * 9600 * (784 * 200 * 2 + 200 * 64 * 3 + 64 * 10 * 3)  # floating-point operations
@@ -162,33 +163,34 @@ def at_best_rates(plain: Plain, examples: Examples) -> dict[str, dict[str, float
 def whole_search(plain: Plain, examples: Examples, in_full: bool) -> dict[str, float | bool]:
     """Return the minutes of all 48 runs of 1,000 epochs by both ways, and their ratio.
 
-    The plain loop makes the first `PLAIN_EPOCHS` epochs of every run and is reckoned from them.
-    The search is measured in full, or reckoned from two shorter ones: what the longer takes
-    beyond the shorter is the cost of the runs that are still alive.
+    The plain loop makes a few epochs of every run and is reckoned from them. The search is
+    measured in full, or reckoned from two shorter ones: what the longer takes beyond the shorter
+    is the cost of the runs that are still alive. The two ways take turns.
     """
-    slow = quick = 0.0
-    for unit in UNITS:
-        slow += sum(plain.ms(unit, rate, PLAIN_EPOCHS) for rate in RATES) * EPOCHS / 6e4
-        if in_full:
-            quick += search_minutes(unit, examples, EPOCHS)
-        else:
-            short, long = (search_minutes(unit, examples, n) for n in SHORT_SEARCHES)
-            per_epoch = max(long - short, 0) / (SHORT_SEARCHES[1] - SHORT_SEARCHES[0])
-            quick += long + per_epoch * (EPOCHS - SHORT_SEARCHES[1])
-        print(f"  up to {unit}: plain {slow:.1f} min, search {quick:.1f} min")
+    searched = []
+    plain_minutes = 0.0
+    for epochs in SHORT_SEARCHES:
+        rounds = [plain.ms(unit, rate, PLAIN_EPOCHS) for unit in UNITS for rate in RATES]
+        plain_minutes += sum(rounds) * EPOCHS / 6e4 / len(SHORT_SEARCHES)
+        searched.append(search_minutes(examples, epochs))
+    short, long = SHORT_SEARCHES
+    per_epoch = (searched[1] - searched[0]) / (long - short)
+    minutes = searched[1] + per_epoch * (EPOCHS - long)
+    if in_full:
+        minutes = search_minutes(examples, EPOCHS)
     return {
-        "plain_minutes": slow,
-        "search_minutes": quick,
+        "plain_minutes": plain_minutes,
+        "search_minutes": minutes,
         "search_measured_in_full": in_full,
-        "ratio": slow / quick,
+        "ratio": plain_minutes / minutes,
     }
 
 
-def search_minutes(unit: str, examples: Examples, epochs: int) -> float:
-    """Return the minutes that one unit's eight rates take."""
+def search_minutes(examples: Examples, epochs: int) -> float:
+    """Return the minutes that a search of all units and rates takes."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        search([unit], RATES, examples, epochs=epochs, folder=folder)
+        search(UNITS, RATES, examples, epochs=epochs, folder=folder)
         return (time.perf_counter() - start) / 60
 
 

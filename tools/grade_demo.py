@@ -102,9 +102,9 @@ z, beta = ctx.saved_tensors
 s = torch.sigmoid(beta * z)
 return grad_output * (s + beta * z * s * (1 - s)), None""",
             ),
-            # chooses by the training accuracy
+            # takes the highest accuracy, whatever its standard error
             "choose_rate": """\
-best = int(np.argmax(curves["train_accuracy"][:, -1]))
+best = int(np.argmax(curves["validation_accuracy"][:, -1]))
 return rates[best], best in (0, len(rates) - 1)""",
         },
     ),

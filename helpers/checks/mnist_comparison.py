@@ -447,72 +447,93 @@ def displayed(answer: Callable) -> None:
 @checklist.exercise("3.8 The best learning rate, by rule")
 def choose_rate(answer: Callable) -> None:
     """Choose among runs that were made to trap each shortcut."""
-    rates = [0.0005, 0.001, 0.01, 0.1, 0.5, 1.0]
+    rates = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 1.0]
     nan = float("nan")
-    accuracy = [[0.1, 0.10], [0.97, 0.85], [0.3, 0.93], [0.4, 0.91], [0.2, 0.90], [0.1, 0.11]]
-    table = {  # (rates, records): a first and a last record
-        "validation_accuracy": np.array(accuracy),
-        "validation_loss": np.array([[2.3, v] for v in (2.3, 0.5, 0.29, 0.31, 0.2, nan)]),
-        "train_accuracy": np.array([[0.1, v] for v in (0.1, 0.86, 0.95, 0.99, 0.9, 0.11)]),
-        "train_loss": np.array([[2.3, v] for v in (2.3, 0.4, 0.15, 0.05, 0.2, nan)]),
+    last = {
+        "validation_accuracy": [0.1, 0.61, 0.88, 0.8995, 0.9, 0.89, 0.7, 0.8, 0.05],
+        "validation_loss": [2.3, 0.9, 0.5, 0.4, 0.41, 0.45, 1.9, 0.2, nan],
+        "train_accuracy": [0.1, 0.6, 0.89, 0.9, 0.91, 0.92, 0.99, 0.9, 0.05],
+        "train_loss": [2.3, 0.9, 0.4, 0.35, 0.3, 0.25, 0.02, 0.3, nan],
     }
-    _choose(answer, rates, table, (0.01, False), "the best rate inside the grid")
-    rates = [0.001, 0.01, 0.1, 1.0]
-    table = {name: curve[1:5] for name, curve in table.items()}
-    last = {name: curve.copy() for name, curve in table.items()}
-    last["validation_accuracy"] = np.array([[0.1, 0.5], [0.1, 0.6], [0.97, 0.7], [0.1, 0.8]])
-    _choose(answer, rates, last, (1.0, True), "the best rate at the grid's upper edge")
-    first = {name: curve[::-1] for name, curve in last.items()}
-    _choose(answer, rates, first, (0.001, True), "the best rate at the grid's lower edge")
-    tie = {name: curve[[1, 1, 2, 3]] for name, curve in table.items()}
-    tie["validation_loss"][0, 1] = 0.5
-    _choose(answer, rates, tie, (0.01, False), "equal accuracies at 0.001 and 0.01")
+    first = {"validation_accuracy": [0.97, *[0.1] * 8]}
+    table = {  # (rates, records): a first and a last record
+        name: np.array([first.get(name, [0.1] * 9), values]).T for name, values in last.items()
+    }
+    _choose(answer, rates, table, (0.002, False), "a best rate inside the grid")
+    for accuracy, right, given in (
+        ([0.5, 0.6, 0.7, 0.8], (1.0, True), "a best rate at the upper edge"),
+        ([0.8, 0.7, 0.6, 0.5], (0.002, True), "a best rate at the lower edge"),
+        ([0.5, 0.6, 0.77, 0.8], (0.1, True), "a best rate at the upper edge, a smaller as good"),
+        ([0.77, 0.8, 0.6, 0.5], (0.002, False), "a best rate inside, the smallest as good"),
+    ):
+        four = {name: curve[[2, 3, 7, 8]] for name, curve in table.items()}
+        four["validation_accuracy"] = np.array([[0.1] * 4, accuracy]).T
+        _choose(answer, [rates[i] for i in (2, 3, 7, 8)], four, right, given)
 
 
 def _choose(answer: Callable, rates: list, table: dict, right: tuple, given: str) -> None:
-    received = call(answer, rates, table)
+    images = 100
+    received = call(answer, rates, table, images)
     if not isinstance(received, (tuple, list)) or len(received) != 2:
         malformed(f"expected (rate, on_edge), received {describe(received)}")
     rate, on_edge = received
     value = as_array(rate)
     expect_shape(value, (), given, "the first part is one learning rate")
-    final = {name: curve[:, -1] for name, curve in table.items()}
     if not np.isclose(value, right[0]):
-        shortcuts = {
-            "this is the best training accuracy; the rule looks at validation": rates[
-                int(np.argmax(final["train_accuracy"]))
-            ],
-            "this is the best accuracy at any record; the rule looks at the last one": rates[
-                int(np.argmax(table["validation_accuracy"].max(1)))
-            ],
-            "this is where validation accuracy is lowest": rates[
-                int(np.argmin(final["validation_accuracy"]))
-            ],
-            "this is the run whose loss is NaN; NumPy's argmin takes NaN for the least": rates[
-                int(np.argmin(final["validation_loss"]))
-            ],
-            "this is the lowest validation loss; the rule compares accuracies first": rates[
-                int(np.nanargmin(final["validation_loss"]))
-            ],
-        }
-        if isinstance(rate, (int, np.integer)) and not isinstance(rate, bool) and rate < len(rates):
-            if np.isclose(rates[rate], right[0]):
-                wrong(
-                    f"{rate} is the position of the best rate in the list; return the rate itself"
-                )
-        named = [sentence for sentence, choice in shortcuts.items() if np.isclose(value, choice)]
-        same = final["validation_accuracy"][
-            [i for i, r in enumerate(rates) if np.isclose(r, value)]
-        ]
-        if same.size and same[0] == final["validation_accuracy"].max():
-            named = ["the accuracies are equal; then the lower validation loss decides"]
-        said = f"for {given}: expected {right[0]}, received {describe(rate)}"
-        wrong("\n".join([*named[:1], said]))
+        said = f"for {given}, {images} images: expected {right[0]}, received {describe(rate)}"
+        wrong("\n".join([*_shortcut(rate, value, rates, table, right[0], images)[:1], said]))
     if not isinstance(on_edge, (bool, np.bool_)):
         malformed(f"expected True or False for on_edge, received {describe(on_edge)}")
     if bool(on_edge) != right[1]:
-        ends = f"{rates[0]} and {rates[-1]}"
+        highest = rates[int(np.argmax(table["validation_accuracy"][:, -1]))]
         wrong(
             f"for {given}: the rate {right[0]} is right, but on_edge is {on_edge}; "
-            f"the edges are {ends}"
+            f"the highest accuracy is at {highest}, the edges are {rates[0]} and {rates[-1]}"
         )
+
+
+def _shortcut(
+    rate: Any, value: np.ndarray, rates: list, table: dict, right: float, images: int
+) -> list[str]:
+    """Return the mistakes that lead from this table to this rate, each named."""
+    final = {name: curve[:, -1] for name, curve in table.items()}
+    accuracy = final["validation_accuracy"]
+    top = accuracy.max()
+    variance = top * (1 - top)
+    enough = {
+        "error": accuracy >= top - np.sqrt(variance / images),
+        "deviation": accuracy >= top - np.sqrt(variance),
+        "variance": accuracy >= top - variance / images,
+    }
+    named = {
+        "this has the highest accuracy; the rule takes the smallest rate that is as good": (
+            accuracy.argmax()
+        ),
+        "this is the largest rate within one standard error; the rule takes the smallest": (
+            np.flatnonzero(enough["error"])[-1]
+        ),
+        "this is within √(p(1 − p)); the standard error is √(p(1 − p)/n), n the images": (
+            enough["deviation"].argmax()
+        ),
+        "this is within p(1 − p)/n, a variance; the standard error is its square root": (
+            enough["variance"].argmax()
+        ),
+        "this is the best training accuracy; the rule looks at validation": (
+            final["train_accuracy"].argmax()
+        ),
+        "this is the best accuracy at any record; the rule looks at the last one": (
+            table["validation_accuracy"].max(1).argmax()
+        ),
+        "this is where validation accuracy is lowest": accuracy.argmin(),
+        "this is the run whose loss is NaN; NumPy's argmin takes NaN for the least": (
+            np.argmin(final["validation_loss"])
+        ),
+        "this is the lowest validation loss; the rule compares accuracies": (
+            np.nanargmin(final["validation_loss"])
+        ),
+    }
+    found = [sentence for sentence, i in named.items() if np.isclose(value, rates[int(i)])]
+    whole = isinstance(rate, (int, np.integer)) and not isinstance(rate, bool)
+    if whole and 0 <= rate < len(rates) and np.isclose(rates[rate], right):
+        found.insert(0, f"{rate} is the position of the rate in the list; return the rate itself")
+    return found

@@ -354,29 +354,53 @@ def displayed_in_place(losses):
 # 3.8
 
 
-def choose_right(rates, curves):
-    accuracy, loss = curves["validation_accuracy"][:, -1], curves["validation_loss"][:, -1]
-    best = max(range(len(rates)), key=lambda i: (accuracy[i], -np.nan_to_num(loss[i], nan=np.inf)))
-    return rates[best], best in (0, len(rates) - 1)
+def threshold(curves, images, spread=np.sqrt):
+    accuracy = curves["validation_accuracy"][:, -1]
+    top = accuracy.max()
+    return accuracy, top - spread(top * (1 - top) / images)
 
 
-def choose_right_by_sorting(rates, curves):
-    loss = np.nan_to_num(curves["validation_loss"][:, -1], nan=np.inf)
-    order = np.lexsort((loss, -curves["validation_accuracy"][:, -1]))
-    rate = np.float64(rates[order[0]])
-    return [rate, bool(rate == min(rates) or rate == max(rates))]
+def choose_right(rates, curves, images):
+    accuracy, enough = threshold(curves, images)
+    return rates[np.argmax(accuracy >= enough)], accuracy.argmax() in (0, len(rates) - 1)
+
+
+def choose_right_by_sorting(rates, curves, images):
+    last = [float(curve[-1]) for curve in curves["validation_accuracy"]]
+    top = max(last)
+    error = (top * (1 - top) / images) ** 0.5
+    rate = min(r for r, a in zip(rates, last, strict=True) if a >= top - error)
+    return [np.float64(rate), bool(top in (last[0], last[-1]))]
 
 
 def choose_by(score, edge=None):
-    def choose(rates, curves):
+    def choose(rates, curves, images):
         best = int(score(curves))
-        return rates[best], best in (0, len(rates) - 1) if edge is None else edge
+        _, on_edge = choose_right(rates, curves, images)
+        return rates[best], on_edge if edge is None else edge
 
     return choose
 
 
-def choose_position(rates, curves):
-    return rates.index(choose_right(rates, curves)[0]), False
+def choose_within(spread, last=False):
+    def choose(rates, curves, images):
+        accuracy, enough = threshold(curves, images, spread)
+        within = np.flatnonzero(accuracy >= enough)
+        return rates[within[-1 if last else 0]], False
+
+    return choose
+
+
+def choose_with_edge(of):
+    def choose(rates, curves, images):
+        rate, _ = choose_right(rates, curves, images)
+        return rate, of(rates, curves, rate)
+
+    return choose
+
+
+def choose_position(rates, curves, images):
+    return rates.index(choose_right(rates, curves, images)[0]), False
 
 
 CASES = [
@@ -609,15 +633,22 @@ CASES = [
             ),
             Wrong(
                 (choose_by(lambda c: c["validation_accuracy"][:, -1].argmax()),),
-                "the lower validation loss decides",
+                "this has the highest accuracy",
+            ),
+            Wrong((choose_within(np.sqrt, last=True),), "this is the largest rate within one"),
+            Wrong((choose_within(lambda v: np.sqrt(100 * v)),), "this is within √(p(1 − p));"),
+            Wrong((choose_within(lambda v: v),), "a variance; the standard error is its square"),
+            Wrong(
+                (choose_with_edge(lambda rates, curves, rate: False),),
+                "but on_edge is False",
             ),
             Wrong(
-                (choose_by(lambda c: c["validation_accuracy"][:, -1].argmax(), edge=False),),
-                "but on_edge is False",
+                (choose_with_edge(lambda rates, curves, rate: rate in (rates[0], rates[-1])),),
+                "the highest accuracy is at",
             ),
             Wrong((choose_position,), "return the rate itself"),
             Wrong(
-                (lambda rates, curves: choose_right(rates, curves)[0],),
+                (lambda *given: choose_right(*given)[0],),
                 "expected (rate, on_edge)",
                 State.MALFORMED,
             ),
