@@ -6,7 +6,14 @@ import torch
 
 from helpers import activations
 from helpers.activations import ACTIVATIONS, UNITS
-from helpers.batched import columns, forward, initial_batch, train_batch, value_and_slope
+from helpers.batched import (
+    _used_inputs,
+    columns,
+    forward,
+    initial_batch,
+    train_batch,
+    value_and_slope,
+)
 from helpers.networks import mlp
 from helpers.training import train
 
@@ -73,6 +80,27 @@ def test_fast_and_plain_runs_are_the_same(unit, data):
         np.testing.assert_allclose(mine, theirs, rtol=2e-3, atol=1e-4)
     for name, value in model.state_dict().items():
         np.testing.assert_allclose(batch.state_dict(0)[name], value, rtol=2e-3, atol=2e-4)
+
+
+def test_pixels_that_training_never_sees_count_in_validation(data):
+    x, y, validation_x, validation_y = (part.clone() for part in data)
+    x[:, 2:25] = 0
+    blank = x, y, validation_x, validation_y
+    (history,), batch = fast("tanh", [0.02], [3], blank, 40)
+    reference, model = plain("tanh", 0.02, 3, blank, 40)
+    for mine, theirs in zip(history.curves(), reference.curves(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=2e-3, atol=1e-4)
+    for name, value in model.state_dict().items():
+        np.testing.assert_allclose(batch.state_dict(0)[name], value, rtol=2e-3, atol=2e-4)
+
+
+def test_steps_leave_out_inputs_that_are_always_zero():
+    x = torch.ones(100, 5)
+    x[10:70] = 0
+    used = _used_inputs(x)
+    assert len(used) == 48  # 40 and as many as a multiple of 16 takes
+    assert {*range(10), *range(70, 100)} < set(used.tolist())
+    assert len(_used_inputs(torch.ones(7, 5))) == 7
 
 
 @pytest.mark.parametrize("unit", ["tanh", "swish"])
