@@ -27,6 +27,7 @@ import pytest
 import torchvision
 
 from helpers import download, mnist
+from tests.permissions import needs_modes, unprivileged
 
 IMAGES, LABELS, TEST_IMAGES, TEST_LABELS = mnist.SHA256
 RAW = Path("MNIST", "raw")
@@ -191,19 +192,6 @@ def test_no_more_is_unpacked_than_mnist_can_hold(folder, monkeypatch):
 # --- permissions ---
 
 
-@contextlib.contextmanager
-def unprivileged():
-    """Root may do everything; inside this block the process is nobody, so that modes count."""
-    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    if is_root:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if is_root:
-            os.seteuid(0)
-
-
 @pytest.fixture
 def open_folder(contents):
     """A sound folder that everybody may enter (pytest's own belong to one user)."""
@@ -212,9 +200,6 @@ def open_folder(contents):
         home = fill(Path(place) / "data", contents)
         yield home
         os.chmod(home, 0o755)
-
-
-needs_modes = pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
 
 
 @needs_modes

@@ -18,10 +18,9 @@ import torch
 
 import helpers.search as module
 from helpers.search import Examples, SearchError, default_precision, load_run, search, train_specs
+from tests.search_process import RATES, UNITS, examples, run, run_inline
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-from search_process import RATES, UNITS, examples, run, run_inline  # noqa: E402
 
 PLACES = [(unit, rate, 0) for unit in UNITS for rate in RATES]
 
