@@ -24,6 +24,7 @@ RULES = {
     "orthogonal": "orthogonal",
 }
 WIDTH = 32  # units in every layer of the explorer's networks
+MOST_LAYERS = 20
 
 
 def three_sizes(
@@ -71,7 +72,8 @@ def bounds() -> Explorer:
     right.set(xlabel="layer $l$", yscale="log")
     right.set_title("$\\|\\partial\\mathcal{L}/\\partial W^{(l)}\\|$", y=1.0)
     for ax in (left, right):
-        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        ax.set_xlim(0.5, MOST_LAYERS + 0.5)
+        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     _few_ticks(left.yaxis, right.yaxis)
     left.legend(fontsize="small", loc="upper left", ncols=2)
     right.legend(fontsize="small", loc="lower right")
@@ -85,11 +87,9 @@ def bounds() -> Explorer:
         for line, sizes in zip(lines, (upper, true, lower), strict=True):
             line.set_data(layer, np.where(sizes > 0, sizes, np.nan))
         # Limits move in large steps: while they stay, a redraw does not draw ticks and labels.
-        for ax in (left, right):
-            ax.set_xlim(0.5, next(end for end in (5, 10, 15, 20) if end >= depth) + 0.5)
-        left.set_ylim(0, np.ceil(1.25 * max(1.0, max(s[0] for s in values))))
+        left.set_ylim(0, _next_size(1.25 * max(1.0, max(s[0] for s in values))))
         shown = np.log10(np.concatenate([sizes[sizes > 0] for sizes in (upper, true, lower)]))
-        low, high = (np.floor((shown.min() - 0.5) / 4) * 4, np.ceil((shown.max() + 0.5) / 4) * 4)
+        low, high = (np.floor((shown.min() - 0.5) / 6) * 6, np.ceil((shown.max() + 0.5) / 6) * 6)
         right.set_ylim(10**low, 10**high)
         below = "is 0" if lower[0] == 0 else f"is {lower[0]:.1e}"
         if true[0] == 0:
@@ -109,7 +109,7 @@ def bounds() -> Explorer:
         ),
         "rule": widgets.Dropdown(options=list(RULES.items()), description="Weights"),
         "scale": widgets.FloatSlider(min=0.25, max=3, step=0.05, value=1.0, description="Scale"),
-        "depth": widgets.IntSlider(min=2, max=20, value=12, description="Layers"),
+        "depth": widgets.IntSlider(min=2, max=MOST_LAYERS, value=12, description="Layers"),
     }
     ideal = {"unit": "identity", "rule": "orthogonal", "scale": 1.0}
     return Explorer(figure, redraw, controls, {"Bounds meet": lambda: ideal})
@@ -145,8 +145,11 @@ def training(
         name: loss_ax.plot(step_axis, step_axis, label=name, **pictures.STYLES.get(name, {}))[0]
         for name in names
     }
-    marker = loss_ax.axvline(1, color="black", linewidth=1.0)
     loss_ax.set(xscale="log", yscale="log", xlabel="step + 1")
+    drawn = history.losses[:, [index for indices in runs.values() for index in indices]]
+    finite = np.log10(np.clip(drawn[np.isfinite(drawn)], 1e-5, 1e6))
+    loss_ax.set_ylim(10 ** np.floor(finite.min() - 0.1), 10 ** np.ceil(finite.max() + 0.1))
+    marker = loss_ax.axvline(1, color="black", linewidth=1.0)
     loss_ax.set_title("training loss", y=1.0)
     for ax in (loss_ax, weight_ax, unit_ax):
         _few_ticks(ax.xaxis, ax.yaxis)
@@ -155,6 +158,8 @@ def training(
         ax.stairs(edges[1:] * 0, edges, fill=True, color="#3A8FC4") for ax in (weight_ax, unit_ax)
     ]
     weight_ax.set_ylabel("share")
+    weight_ax.set_title("weights $W^{(2)}$", y=1.0)
+    unit_ax.set_title("activations $a^{(3)}$", y=1.0)
 
     def redraw(time: int, start: str, seed: int) -> str:
         index = int(np.flatnonzero(history.steps == time)[0])
@@ -167,15 +172,11 @@ def training(
         losses = history.losses[:, chosen]
         for name, values in zip(names, losses.T, strict=True):
             curves[name].set_ydata(np.where(np.isfinite(values), values, 1e12))
-        finite = np.log10(np.clip(losses[np.isfinite(losses)], 1e-5, 1e6))
-        loss_ax.set_ylim(10 ** np.floor(finite.min() - 0.1), 10 ** np.ceil(finite.max() + 0.1))
         marker.set_xdata([time + 1, time + 1])
         k = names.index(start)
         hidden = toy.evaluate(weights, biases, data[0], "relu")[-2][k]
         _histogram(weight_ax, bars[0], weights[1][k], history.weights[1][:, chosen[k]])
         _histogram(unit_ax, bars[1], hidden, hidden)
-        weight_ax.set_title(f"weights $W^{{(2)}}$, {start}", y=1.0)
-        unit_ax.set_title(f"activations $a^{{(3)}}$, {start}", y=1.0)
         difference = toy.largest_difference(weights[1][k])
         told = ", ".join(
             f"{name} {value:.3g}" for name, value in zip(names, losses[time], strict=True)
@@ -206,7 +207,7 @@ def _few_ticks(*axes: Axis) -> None:
     for axis in axes:
         log = axis.get_scale() == "log"
         axis.set_major_locator(
-            LogLocator(numticks=6) if log else MaxNLocator(4, steps=[1, 2, 5, 10])
+            LogLocator(numticks=5) if log else MaxNLocator(4, steps=[1, 2, 5, 10])
         )
         axis.set_minor_locator(NullLocator())
 

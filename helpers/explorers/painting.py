@@ -2,7 +2,7 @@
 
 Three quarters of the time that Matplotlib takes to draw one of the explorers' figures goes into
 ticks, labels and titles. Here each axes keeps a picture of these, and only the data are drawn
-over it, for as long as limits, scales, ticks and names stay what they were.
+over it, wherever limits, scales, ticks and names are what they were before.
 """
 
 import io
@@ -15,6 +15,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from PIL import Image
+
+KEPT = 16  # frames of an axes, about half a megabyte each
 
 
 class Painter:
@@ -29,7 +31,7 @@ class Painter:
         """
         self._figure = figure
         self._canvas = FigureCanvasAgg(figure)
-        self._frames: dict[Axes, tuple[tuple, Any]] = {}
+        self._frames: dict[Axes, dict[tuple, Any]] = {}  # by state; None where drawn just once
         self._settled = False
 
     def png(self) -> bytes:
@@ -54,8 +56,8 @@ class Painter:
     def _frame(self, ax: Axes) -> None:
         ax.apply_aspect()
         state = frame_state(ax)
-        known, picture = self._frames.get(ax, ((), None))
-        if known == state and picture is not None:
+        frames = self._frames.setdefault(ax, {})
+        if picture := frames.get(state):
             self._canvas.restore_region(picture)
             return
         shown = [artist for artist in data_of(ax) if artist.get_visible()]
@@ -63,13 +65,16 @@ class Painter:
             artist.set_visible(False)
         renderer = self._canvas.get_renderer()
         ax.draw(renderer)
-        if known == state:  # now it pays to find out where the frame ends
+        if state in frames:  # the second time it pays to find out where the frame ends
             box = ax.get_tightbbox(renderer)
             inside = Bbox.intersection(box.padded(2), self._figure.bbox) if box else None
             picture = self._canvas.copy_from_bbox(inside or self._figure.bbox)
         for artist in shown:
             artist.set_visible(True)
-        self._frames[ax] = state, picture if known == state else None
+        frames.pop(state, None)
+        frames[state] = picture
+        if len(frames) > KEPT:
+            del frames[next(iter(frames))]  # the oldest
 
 
 def data_of(ax: Axes) -> list[Artist]:
