@@ -447,17 +447,17 @@ def displayed(answer: Callable) -> None:
 @checklist.exercise("3.8 The best learning rate, by rule")
 def choose_rate(answer: Callable) -> None:
     """Choose among runs that were made to trap each shortcut."""
-    rates = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 1.0]
+    rates = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 1.0, 2.0]
     nan = float("nan")
     last = {
-        "validation_accuracy": [0.1, 0.61, 0.88, 0.8995, 0.9, 0.89, 0.7, 0.8, 0.05],
-        "validation_loss": [2.3, 0.9, 0.5, 0.4, 0.41, 0.45, 1.9, 0.2, nan],
-        "train_accuracy": [0.1, 0.6, 0.89, 0.9, 0.91, 0.92, 0.99, 0.9, 0.05],
-        "train_loss": [2.3, 0.9, 0.4, 0.35, 0.3, 0.25, 0.02, 0.3, nan],
+        "validation_accuracy": [0.1, 0.61, 0.88, 0.8995, 0.9, 0.89, 0.7, 0.8, 0.11, 0.05],
+        "validation_loss": [2.3, 0.9, 0.5, 0.4, 0.41, 0.45, 1.9, 0.2, nan, 9.0],
+        "train_accuracy": [0.1, 0.6, 0.89, 0.9, 0.91, 0.92, 0.99, 0.9, 0.11, 0.05],
+        "train_loss": [2.3, 0.9, 0.4, 0.35, 0.3, 0.25, 0.02, 0.3, nan, 9.0],
     }
-    first = {"validation_accuracy": [0.97, *[0.1] * 8]}
+    first = {"validation_accuracy": [0.97, *[0.1] * 9]}
     table = {  # (rates, records): a first and a last record
-        name: np.array([first.get(name, [0.1] * 9), values]).T for name, values in last.items()
+        name: np.array([first.get(name, [0.1] * 10), values]).T for name, values in last.items()
     }
     _choose(answer, rates, table, (0.002, False), "a best rate inside the grid")
     for accuracy, right, given in (
