@@ -3,13 +3,13 @@
 The arithmetic is that of `helpers.training.train`; what makes it fast is that examples lie in
 columns, so that the networks' first layers are one matrix product; that products may run in
 bfloat16 while weights, units and loss stay in float32; that a unit's value and slope come from
-one pass, in blocks that stay in the cache; and that a run which can change no more is finished at
-once. On a CPU the search trains one network at a time this way, on a GPU all rates of a unit
-together.
+one pass; that blocks of examples go through the network and back while they are in the cache,
+each with only the inputs it needs; and that a run which can change no more is finished at once.
+On a CPU the search trains one network at a time this way, on a GPU all rates of a unit together.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ from helpers.networks import mlp
 from helpers.training import RECORD_EVERY, History, record_epochs
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-BLOCK = 1 << 17  # numbers that a unit works on at a time on a CPU, few enough to stay in cache
+BLOCK = 1200  # examples at a time on a CPU: few enough for its cache, enough to multiply fast
 
 # For each unit: z, and β for Swish, to the value, the slope, and Swish's derivative in β.
 Pass = tuple[Tensor, ...]
@@ -45,7 +45,7 @@ def _sigmoid(z: Tensor) -> Pass:
 
 
 def _tanh(z: Tensor) -> Pass:
-    a = torch.tanh(z)
+    a = torch.sigmoid(2 * z).mul_(2).sub_(1)  # twice as fast as torch.tanh
     return a, torch.addcmul(a.new_ones(()), a, a, value=-1)
 
 
@@ -105,17 +105,7 @@ def value_and_slope(name: str) -> Callable[..., Pass]:
     inside = _PASSES.get(name) or _any_unit(module())
 
     def value_and_slope(z: Tensor, *beta: Tensor) -> Pass:
-        if z.device.type != "cpu":
-            return tuple(part.to(z.dtype) for part in inside(z.float(), *beta))
-        parts = tuple(torch.empty_like(z) for _ in range(2 + len(beta)))
-        units = max(1, BLOCK // z.shape[2])
-        for r in range(len(z)):
-            own_beta = [b[r] for b in beta]
-            for start in range(0, z.shape[1], units):
-                block = r, slice(start, start + units)
-                for part, found in zip(parts, inside(z[block].float(), *own_beta), strict=True):
-                    part[block] = found
-        return parts
+        return tuple(part.to(z.dtype) for part in inside(z.float(), *beta))
 
     return value_and_slope
 
@@ -156,10 +146,6 @@ class Batch:
         """Return the part of the networks above hidden layer `layer` (0 is the first); shared."""
         cut = slice(layer + 1, None)
         return Batch(self.unit, self.weights[cut], self.biases[cut], self.betas[cut])
-
-    def with_inputs(self, used: Tensor) -> "Batch":
-        """Return the networks with these inputs alone; all but the first weights are shared."""
-        return replace(self, weights=[self.weights[0][:, :, used], *self.weights[1:]])
 
     def state_dict(self, row: int) -> dict[str, NDArray[np.float32]]:
         """Return network `row`'s parameters by the names they have in `helpers.networks.mlp`."""
@@ -210,6 +196,33 @@ def columns(x: Tensor | NDArray, y: Tensor | NDArray, precision: str, device: st
     return Columns(x.T.contiguous(), torch.as_tensor(y).to(device))
 
 
+def in_blocks(examples: Columns, size: int) -> tuple[Tensor, list[Columns]]:
+    """Return an order of the inputs, and the examples in blocks that need only the first of them.
+
+    Most of an image is 0, and a product with 0 is 0. So inputs come in the order of how many
+    examples use them, and examples in the order of the last input that they use. A block leaves
+    out the inputs that are 0 in all its examples, but for their number to be a multiple of 16:
+    matrix products of such sizes run faster than those of slightly smaller ones.
+
+    Args:
+        examples: n of them.
+        size: examples in a block, at least 1; the last block may be smaller.
+
+    Returns:
+        The positions of the inputs in their new order, (features,), and the blocks.
+    """
+    used = examples.x != 0
+    order = used.sum(1).argsort(descending=True, stable=True)
+    place = torch.arange(1, len(used) + 1, dtype=torch.int32, device=used.device)
+    reach = (used[order] * place[:, None]).amax(0)
+    blocks = []
+    for members in reach.argsort(stable=True).split(size):
+        needed = -(-int(reach[members].max()) // 16) * 16
+        inputs = order[:needed]
+        blocks.append(Columns(examples.x[inputs][:, members].contiguous(), examples.y[members]))
+    return order, blocks
+
+
 def _affine(weight: Tensor, bias: Tensor, a: Tensor) -> Tensor:
     """Return W a + b, (R, out, n), for shared (in, n) or own (R, in, n) inputs."""
     weight, bias = weight.to(a.dtype), bias.to(a.dtype)
@@ -242,11 +255,17 @@ class Forward(NamedTuple):
 
 
 def forward(batch: Batch, x: Tensor) -> Forward:
-    """Return the networks' logits for x, (features, n), and what `step` needs."""
+    """Return the networks' logits for x, and what `add_gradients` needs.
+
+    Args:
+        batch: the networks.
+        x: (k, n), the first k features of n examples; the other features are 0.
+    """
     unit = value_and_slope(batch.unit)
     result = Forward(torch.empty(0), [x], [], [])
     for layer, (weight, bias) in enumerate(zip(batch.weights, batch.biases, strict=True)):
-        z = _affine(weight, bias, result.inputs[-1])
+        a = result.inputs[-1]
+        z = _affine(weight[:, :, : a.shape[-2]], bias, a)
         if layer < len(batch.weights) - 1:
             a, slope, *by_beta = unit(z, *batch.betas[layer : layer + 1])
             result.inputs.append(a)
@@ -255,27 +274,28 @@ def forward(batch: Batch, x: Tensor) -> Forward:
     return result._replace(logits=z.float())
 
 
-def step(batch: Batch, lr: Tensor, seen: Forward, y: Tensor) -> None:
-    """Make one step of gradient descent on the mean cross-entropy, in place.
+def add_gradients(total: Batch, batch: Batch, seen: Forward, y: Tensor, n: int) -> None:
+    """Add the gradients of the examples' part of the mean cross-entropy to `total`, in place.
 
     Args:
-        batch: the networks, changed in place.
-        lr: (R, 1, 1), each network's learning rate.
-        seen: what `forward` returned for the training examples.
-        y: (n,) labels.
+        total: gradients by the places of their parameters, changed in place.
+        batch: the networks.
+        seen: what `forward` returned for some of the training examples.
+        y: those examples' labels.
+        n: number of all training examples.
     """
     delta = torch.softmax(seen.logits, 1)
     delta[:, y, torch.arange(len(y), device=y.device)] -= 1
-    delta = (delta / len(y)).to(seen.inputs[0].dtype)  # the loss's gradient at the logits
+    delta = (delta / n).to(seen.inputs[0].dtype)  # the loss's gradient at the logits
     for layer in reversed(range(len(batch.weights))):
-        weight = batch.weights[layer]
-        back = torch.bmm(weight.to(delta.dtype).mT, delta) if layer else None
-        weight -= lr * _weight_gradient(delta, seen.inputs[layer])
-        batch.biases[layer] -= lr * delta.sum(2, keepdim=True)
-        if back is not None:
+        a = seen.inputs[layer]
+        total.weights[layer][:, :, : a.shape[-2]] += _weight_gradient(delta, a)
+        total.biases[layer] += delta.sum(2, keepdim=True)
+        if layer:
+            back = torch.bmm(batch.weights[layer].to(delta.dtype).mT, delta)
             if seen.by_beta:
                 by_beta = (back * seen.by_beta[layer - 1]).sum((1, 2), keepdim=True)
-                batch.betas[layer - 1] -= lr * by_beta
+                total.betas[layer - 1] += by_beta
             delta = back.mul_(seen.slopes[layer - 1])
 
 
@@ -283,31 +303,23 @@ def _metrics(logits: Tensor, y: Tensor) -> tuple[NDArray, NDArray]:
     """Return each network's mean cross-entropy and share of right answers, (R,) each."""
     target = y.expand(len(logits), -1)
     loss = F.cross_entropy(logits, target, reduction="none").mean(1)
-    accuracy = (logits.argmax(1) == target).double().mean(1)
+    accuracy = (logits.max(1).indices == target).double().mean(1)
     return loss.double().cpu().numpy(), accuracy.cpu().numpy()
 
 
-def _used_inputs(x: Tensor) -> Tensor:
-    """Return the positions of the inputs that are not 0 in every example of x, (features, n).
-
-    Some that are may be among them, to make their number a multiple of 16: matrix products of
-    such sizes run faster than those of slightly smaller ones.
-    """
-    used = (x != 0).any(1)
-    rest = torch.nonzero(~used)[: -int(used.sum()) % 16]
-    used[rest] = True
-    return torch.nonzero(used)[:, 0]
-
-
-def _dead_layer(row: int, seen: Forward) -> int | None:
+def _dead_layer(row: int, passes: Sequence[Forward]) -> int | None:
     """Return the last hidden layer of network `row` that no gradient can pass any more, or None.
 
     Where a layer's slope is exactly 0 for every unit and example, neither it nor a layer below
     gets a gradient; so its values stay as they are, and its slope stays 0.
     """
-    for layer in reversed(range(len(seen.slopes))):
-        moving = [seen.slopes[layer], *seen.by_beta[layer : layer + 1]]
-        if not any(part[row].any() for part in moving):
+    for layer in reversed(range(len(passes[0].slopes))):
+        moving = (
+            part[row]
+            for seen in passes
+            for part in (seen.slopes[layer], *seen.by_beta[layer : layer + 1])
+        )
+        if not any(part.any() for part in moving):
             return layer
     return None
 
@@ -324,8 +336,7 @@ def train_batch(
 
     A network whose every output is NaN stays so, and its curve is completed with what it has. One
     with a dead hidden layer goes on as the network above that layer, on inputs that no longer
-    change; that is the same arithmetic without the part that stands still. Inputs that are 0 in
-    all training examples are left out of the steps: their weights get no gradient.
+    change; that is the same arithmetic without the part that stands still.
 
     Args:
         batch: R networks.
@@ -337,32 +348,34 @@ def train_batch(
     """
     due = record_epochs(epochs, record_every)
     records = np.full((len(lrs), len(due), 4), np.nan)
+    n = len(train.y)
+    order, blocks = in_blocks(train, BLOCK if train.x.device.type == "cpu" else n)
+    y, unseen_x = torch.cat([block.y for block in blocks]), validation.x[order]
+    batch.weights[0] = batch.weights[0][:, :, order]
     live = list(range(len(lrs)))
-    running = batch[live]
-    used = _used_inputs(train.x)
-    moving = running.with_inputs(used)  # shares all but the first weights with `running`
-    x = train.x[used]
-    lr = torch.tensor(lrs, dtype=torch.float32, device=train.y.device)[:, None, None]
+    running, total = batch[live], batch[live]
+    lr = torch.tensor(lrs, dtype=torch.float32, device=y.device)[:, None, None]
     for epoch in range(epochs + 1):
-        seen = forward(moving, x)
+        passes: Iterable[Forward] = (forward(running, block.x) for block in blocks)  # as needed
         if epoch in due:  # the last epoch is
             k = int(np.searchsorted(due, epoch))
-            running.weights[0][:, :, used] = moving.weights[0]
-            unseen = forward(running, validation.x)
-            now = np.stack(
-                [*_metrics(seen.logits, train.y), *_metrics(unseen.logits, validation.y)], axis=1
-            )
+            passes = list(passes)
+            logits = torch.cat([seen.logits for seen in passes], 2)
+            unseen = forward(running, unseen_x)
+            now = np.stack([*_metrics(logits, y), *_metrics(unseen.logits, validation.y)], axis=1)
             records[live, k] = now
             stay = []
             for i, run in enumerate(live):
                 left = epochs - epoch
-                if left and seen.logits[i].isnan().all() and unseen.logits[i].isnan().all():
+                if left and logits[i].isnan().all() and unseen.logits[i].isnan().all():
                     records[run, k:] = now[i]
-                elif left and (layer := _dead_layer(i, seen)) is not None:
+                elif left and (layer := _dead_layer(i, passes)) is not None:
                     above = running[[i]].above(layer)
-                    part = Columns(seen.inputs[layer + 1][i], train.y)
+                    fixed = torch.cat([seen.inputs[layer + 1][i] for seen in passes], 1)
                     held_out = Columns(unseen.inputs[layer + 1][i], validation.y)
-                    (rest,) = train_batch(above, [lrs[run]], part, held_out, left, record_every)
+                    (rest,) = train_batch(
+                        above, [lrs[run]], Columns(fixed, y), held_out, left, record_every
+                    )
                     records[run, k:] = np.stack(rest.curves(), axis=1)
                     running.above(layer)[[i]] = above
                 else:
@@ -372,9 +385,15 @@ def train_batch(
                 if not stay:
                     break
                 running, lr, live = running[stay], lr[stay], [live[i] for i in stay]
-                moving = running.with_inputs(used)
-                seen = forward(moving, x)
+                total = running[list(range(len(stay)))]
+                passes = (forward(running, block.x) for block in blocks)
         if epoch < epochs:
-            step(moving, lr, seen, train.y)
+            for gradient in total.tensors():
+                gradient.zero_()
+            for seen, block in zip(passes, blocks, strict=True):
+                add_gradients(total, running, seen, block.y, n)
+            for parameter, gradient in zip(running.tensors(), total.tensors(), strict=True):
+                parameter -= lr * gradient
     batch[live] = running
+    batch.weights[0] = batch.weights[0][:, :, order.argsort()]
     return [History(due, *records[run].T) for run in range(len(lrs))]

@@ -7,9 +7,9 @@ import torch
 from helpers import activations
 from helpers.activations import ACTIVATIONS, UNITS
 from helpers.batched import (
-    _used_inputs,
     columns,
     forward,
+    in_blocks,
     initial_batch,
     train_batch,
     value_and_slope,
@@ -26,14 +26,22 @@ def quiet(loop):
 
 @pytest.fixture(scope="module")
 def data():
+    """Clusters of 30 inputs, of which an example uses the first 10 to 30: blocks differ."""
     generator = torch.Generator().manual_seed(1)
     centres = 60 * torch.rand(4, 30, generator=generator)
 
     def draw(n):
         y = torch.randint(4, (n,), generator=generator)
-        return (centres[y] + 30 * torch.rand(n, 30, generator=generator)).round(), y
+        x = (centres[y] + 30 * torch.rand(n, 30, generator=generator)).round()
+        used = torch.randint(10, 31, (n, 1), generator=generator)
+        return x * (torch.arange(30) < used), y
 
     return *draw(200), *draw(80)
+
+
+@pytest.fixture(autouse=True)
+def several_blocks(monkeypatch):
+    monkeypatch.setattr("helpers.batched.BLOCK", 64)
 
 
 def fast(unit, lrs, seeds, data, epochs, precision="float32"):
@@ -54,10 +62,9 @@ def plain(unit, lr, seed, data, epochs):
 
 
 @pytest.mark.parametrize("unit", ACTIVATIONS)
-def test_value_and_slope_are_those_of_the_unit(unit, monkeypatch):
+def test_value_and_slope_are_those_of_the_unit(unit):
     z = torch.linspace(-30, 30, 2 * 5 * 61).view(2, 5, 61)
     swish = unit == "swish"
-    monkeypatch.setattr("helpers.batched.BLOCK", 2 * 61)  # so that blocks end within a network
     value, slope, *by_beta = value_and_slope(unit)(z, *([torch.full((2, 1, 1), 0.7)] * swish))
     rest = {"beta": 0.7} if swish else {}
     own = ACTIVATIONS[unit]
@@ -94,13 +101,40 @@ def test_pixels_that_training_never_sees_count_in_validation(data):
         np.testing.assert_allclose(batch.state_dict(0)[name], value, rtol=2e-3, atol=2e-4)
 
 
-def test_steps_leave_out_inputs_that_are_always_zero():
-    x = torch.ones(100, 5)
-    x[10:70] = 0
-    used = _used_inputs(x)
-    assert len(used) == 48  # 40 and as many as a multiple of 16 takes
-    assert {*range(10), *range(70, 100)} < set(used.tolist())
-    assert len(_used_inputs(torch.ones(7, 5))) == 7
+def test_blocks_hold_all_that_is_not_zero_and_little_else():
+    generator = torch.Generator().manual_seed(0)
+    reach = torch.randint(1, 100, (250,), generator=generator)
+    x = (torch.arange(100)[:, None] < reach) * torch.rand(100, 250, generator=generator)
+    x = x[torch.randperm(100, generator=generator)]
+    order, blocks = in_blocks(columns(x.T, torch.arange(250), "float32", "cpu"), 60)
+    assert sorted(order.tolist()) == list(range(100))
+    assert [len(block.y) for block in blocks] == [60, 60, 60, 60, 10]
+    assert sorted(torch.cat([block.y for block in blocks]).tolist()) == list(range(250))
+    for block in blocks:
+        needed = len(block.x)
+        assert torch.equal(block.x, x[order[:needed]][:, block.y])
+        assert not x[order[needed:]][:, block.y].any()
+        assert block.x[-16:].any()
+        assert needed % 16 == 0 or needed == 100
+    farthest = [part.max() for part in reach.sort().values.split(60)]
+    assert [len(block.x) for block in blocks] == [min(-(-k // 16) * 16, 100) for k in farthest]
+
+
+def test_blocks_of_examples_that_are_zero_throughout():
+    _, blocks = in_blocks(columns(torch.zeros(7, 5), torch.arange(7), "float32", "cpu"), 4)
+    assert [block.x.shape for block in blocks] == [(0, 4), (0, 3)]
+
+
+@pytest.mark.parametrize("size", [1, 64, 199])
+def test_the_size_of_blocks_changes_nothing_but_rounding(size, data, monkeypatch):
+    monkeypatch.setattr("helpers.batched.BLOCK", 1000)
+    (whole,), one = fast("swish", [0.002], [3], data, 20)
+    monkeypatch.setattr("helpers.batched.BLOCK", size)
+    (parts,), many = fast("swish", [0.002], [3], data, 20)
+    for mine, theirs in zip(parts.curves(), whole.curves(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-4)
+    for name, value in one.state_dict(0).items():
+        np.testing.assert_allclose(many.state_dict(0)[name], value, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("unit", ["tanh", "swish"])
@@ -116,7 +150,7 @@ def test_a_batch_of_runs_is_the_runs_one_by_one(unit, data):
 
 
 @pytest.mark.parametrize(
-    ("unit", "lr"), [("relu", 1.0), ("swish", 0.1), ("mish", 300.0), ("tanh", 30.0)]
+    ("unit", "lr"), [("relu", 1.0), ("swish", 0.1), ("mish", 300.0), ("tanh", 200.0)]
 )
 def test_a_dead_run_is_completed_exactly(unit, lr, data, monkeypatch):
     """Finishing early gives the curve and the weights of going on step by step."""
