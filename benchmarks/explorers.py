@@ -28,7 +28,7 @@ from helpers.explorers import (
 )
 from helpers.networks import MNIST_SIZES, mlp
 from helpers.plotting import use_style
-from helpers.search import Run, Spec
+from helpers.records import Run, Spec
 from helpers.training import History
 
 CHANGES = 50

@@ -24,7 +24,8 @@ from helpers.activations import UNITS
 from helpers.batched import BLOCK, columns, in_blocks
 from helpers.networks import MNIST_SIZES
 from helpers.plotting import unit_style, use_style
-from helpers.search import Examples, default_precision, search
+from helpers.records import Examples
+from helpers.search import default_precision, search
 
 BEST = {
     "relu": 0.0027,

@@ -8,106 +8,22 @@ each with only the inputs it needs; and that a run which can change no more is f
 On a CPU the search trains one network at a time this way, on a GPU all rates of a unit together.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from helpers import activations
 from helpers.networks import mlp
+from helpers.slopes import value_and_slope
 from helpers.training import RECORD_EVERY, History, record_epochs
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 BLOCK = 1200  # examples at a time on a CPU: few enough for its cache, enough to multiply fast
-
-# For each unit: z, and β for Swish, to the value, the slope, and Swish's derivative in β.
-Pass = tuple[Tensor, ...]
-
-
-def _relu(z: Tensor) -> Pass:
-    a = torch.relu(z)
-    return a, torch.sign(a)
-
-
-def _leaky_relu(z: Tensor) -> Pass:
-    slope = torch.sign(z).clamp_(min=activations.LEAKY_SLOPE)
-    return z * slope, slope
-
-
-def _sigmoid(z: Tensor) -> Pass:
-    a = torch.sigmoid(z)
-    return a, torch.addcmul(a, a, a, value=-1)
-
-
-def _tanh(z: Tensor) -> Pass:
-    a = torch.sigmoid(2 * z).mul_(2).sub_(1)  # twice as fast as torch.tanh
-    return a, torch.addcmul(a.new_ones(()), a, a, value=-1)
-
-
-def _mish(z: Tensor) -> Pass:
-    # With s the sigmoid and q = 1 - s, tanh(ln(1 + e^z)) is s (1 + q) / (1 + q^2) =: t, and
-    # 1 - t^2 is (2 q / (1 + q^2))^2. One sigmoid is all that it takes, and nothing overflows.
-    s = torch.sigmoid(z)
-    q = 1 - s
-    reciprocal = torch.addcmul(q.new_ones(()), q, q).reciprocal_()
-    t = torch.addcmul(s, s, q).mul_(reciprocal)
-    half_root = q.mul_(reciprocal)
-    slope = s.mul_(half_root).mul_(half_root).mul_(z)
-    return z * t, torch.add(t, slope, alpha=4)
-
-
-def _swish(z: Tensor, beta: Tensor) -> Pass:
-    s = torch.sigmoid(beta * z)
-    a = z * s
-    rest = z - a  # z (1 − s)
-    return a, (s * beta).mul_(rest).add_(s), a * rest
-
-
-def _any_unit(module: nn.Module) -> Callable[..., Pass]:
-    def value_and_slope(z: Tensor) -> Pass:
-        with torch.enable_grad():
-            z = z.detach().requires_grad_()
-            a = module(z)
-            (slope,) = torch.autograd.grad(a.sum(), z)
-        return a.detach(), slope
-
-    return value_and_slope
-
-
-# Piecewise linear: computed in the products' own type, with nothing to lose.
-_EXACT: dict[str, Callable[..., Pass]] = {"relu": _relu, "leaky_relu": _leaky_relu}
-_PASSES: dict[str, Callable[..., Pass]] = {
-    "sigmoid": _sigmoid,
-    "tanh": _tanh,
-    "mish": _mish,
-    "swish": _swish,
-}
-
-
-def value_and_slope(name: str) -> Callable[..., Pass]:
-    """Return the function from z (and β for Swish) to the named unit's value and slope.
-
-    z is (R, width, n), β is (R, 1, 1). Both results have z's shape and type and are computed in
-    float32; for Swish the value's derivative with respect to β comes third. Units that are not
-    written out here go through autograd.
-
-    Raises:
-        ValueError: no unit is called so.
-    """
-    module = activations.get(name).module
-    if name in _EXACT:
-        return _EXACT[name]
-    inside = _PASSES.get(name) or _any_unit(module())
-
-    def value_and_slope(z: Tensor, *beta: Tensor) -> Pass:
-        return tuple(part.to(z.dtype) for part in inside(z.float(), *beta))
-
-    return value_and_slope
 
 
 @dataclass

@@ -1,161 +1,35 @@
 """Many training runs: the learning-rate search of problem 3, resumable and spread over cores.
 
 Notebook 03 calls `search`. Each run is one network trained as `helpers.training.train` does, but
-through `helpers.batched`; each finished run is written to disk at once under a name made from all
-that determines it, so that a search that was interrupted or killed goes on where it was.
+through `helpers.batched`; each finished run is written to disk at once (`helpers.records`) under a
+name made from all that determines it, so that a search that was interrupted or killed goes on
+where it was.
 """
 
-import ast
-import hashlib
-import json
 import multiprocessing
 import os
 import signal
 import sys
-import tempfile
 import threading
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
-from functools import cache, cached_property
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
 from tqdm import tqdm
 
 from helpers import activations
 from helpers.batched import PRECISIONS, columns, initial_batch, train_batch
-from helpers.networks import MNIST_SIZES, mlp
-from helpers.training import RECORD_EVERY, History
+from helpers.networks import MNIST_SIZES
+from helpers.records import Examples, Run, Spec, load_run, save_run
+from helpers.training import RECORD_EVERY
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "runs"
-CODE = ("activations", "batched", "networks", "training")  # modules that decide what a run does
-CHANCE = 0.2  # guessing one of ten digits is right about once in ten times; twice that
-CURVES = ("epochs", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Raw pixels, and the factor they are multiplied by: what every run of a search sees.
-
-    Attributes:
-        train_x: (n, 784) uint8.
-        train_y: (n,) int64 labels.
-        validation_x: (m, 784) uint8.
-        validation_y: (m,) int64 labels.
-        scale: 1 for raw pixels 0–255, 1/255 for pixels in [0, 1].
-    """
-
-    train_x: NDArray[np.uint8]
-    train_y: NDArray[np.int64]
-    validation_x: NDArray[np.uint8]
-    validation_y: NDArray[np.int64]
-    scale: float = 1.0
-
-    @classmethod
-    def of(
-        cls, train_x: Tensor, train_y: Tensor, validation_x: Tensor, validation_y: Tensor
-    ) -> "Examples":
-        """Return the examples that raw pixel tensors hold, as `helpers.mnist.split` gives them.
-
-        Raises:
-            ValueError: a value is not a whole number from 0 to 255.
-        """
-        narrow = []
-        for name, x in (("train_x", train_x), ("validation_x", validation_x)):
-            pixels = x.to(torch.uint8)
-            if not torch.equal(pixels.to(x.dtype), x):
-                raise ValueError(f"{name} holds values other than raw pixels 0–255; see scale=")
-            narrow.append(pixels.numpy())
-        return cls(narrow[0], train_y.numpy(), narrow[1], validation_y.numpy())
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of the arrays and the scale, in hexadecimal."""
-        total = hashlib.sha256(repr(self.scale).encode())
-        for array in (self.train_x, self.train_y, self.validation_x, self.validation_y):
-            total.update(np.ascontiguousarray(array).data)
-        return total.hexdigest()
-
-    def __repr__(self) -> str:
-        """Return the sizes and the scale."""
-        sizes = f"{len(self.train_y)} to train, {len(self.validation_y)} held out"
-        return f"Examples({sizes}, scale {self.scale:.4g})"
-
-
-@cache
-def code_digest() -> str:
-    """Return a SHA-256 of the code that trains; comments and layout do not count.
-
-    So a record is found again only by the code that made it.
-    """
-    total = hashlib.sha256()
-    for module in CODE:
-        source = Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
-        total.update(ast.dump(ast.parse(source)).encode())
-    return total.hexdigest()
-
-
-@dataclass(frozen=True)
-class Spec:
-    """All that determines a run, and so its record's name."""
-
-    unit: str
-    lr: float
-    seed: int
-    epochs: int
-    record_every: int
-    sizes: tuple[int, ...]
-    precision: str
-    examples: str
-
-    @property
-    def key(self) -> str:
-        """Name of the record, without its ending."""
-        text = json.dumps({"code": code_digest(), **asdict(self)}, sort_keys=True)
-        return f"{self.unit}-{self.lr:.4g}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run: its specification, its curves and its final parameters."""
-
-    spec: Spec
-    history: History
-    parameters: dict[str, NDArray[np.float32]]
-
-    def __repr__(self) -> str:
-        """Return the unit, the rate and where the run ended."""
-        end = self.history.validation_accuracy[-1]
-        return f"Run({self.spec.unit}, lr {self.spec.lr:.4g}, held-out accuracy {end:.4f})"
-
-    @property
-    def outcome(self) -> str:
-        """How the run ended.
-
-        `diverged`: the training loss is NaN or infinite; `at chance`: at most CHANCE of the
-        training images are classified rightly; `learned`: everything else.
-        """
-        if not np.isfinite(self.history.train_loss[-1]):
-            return "diverged"
-        return "at chance" if self.history.train_accuracy[-1] <= CHANCE else "learned"
-
-    def model(self) -> nn.Sequential:
-        """Return the trained network, on the CPU in float32."""
-        model = mlp(self.spec.sizes, self.spec.unit)
-        model.load_state_dict({k: torch.from_numpy(v) for k, v in self.parameters.items()})
-        return model
-
 
 Runs = dict[tuple[str, float, int], Run]
-
-
-class SearchError(RuntimeError):
-    """A search could not go on; what is finished is kept."""
 
 
 def default_device() -> str:
@@ -283,7 +157,6 @@ def _check_list(name: str, values: Sequence) -> None:
 
 def train_specs(specs: Sequence[Spec], examples: Examples, device: str) -> list[Run]:
     """Return the runs of these specifications, of one unit, trained as one batch."""
-    torch.set_flush_denormal(True)  # subnormal gradients cost 3 to 8 times, and change nothing
     first = specs[0]
     scale = np.float32(examples.scale)
     seen, unseen = (
@@ -295,12 +168,23 @@ def train_specs(specs: Sequence[Spec], examples: Examples, device: str) -> list[
     )
     batch = initial_batch(first.unit, [spec.seed for spec in specs], first.sizes, device)
     lrs = [spec.lr for spec in specs]
-    with torch.no_grad():
+    with torch.no_grad(), _subnormals_flushed():
         histories = train_batch(batch, lrs, seen, unseen, first.epochs, first.record_every)
     return [
         Run(spec, history, batch.state_dict(row))
         for row, (spec, history) in enumerate(zip(specs, histories, strict=True))
     ]
+
+
+@contextmanager
+def _subnormals_flushed() -> Iterator[None]:
+    """Let this thread round subnormal numbers to 0: they change nothing, and some chips crawl."""
+    already = sys.float_info.min / 2 == 0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(already)
 
 
 def _tasks(missing: Sequence[Spec], device: str) -> list[list[Spec]]:
@@ -360,56 +244,3 @@ def _follow_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-# Records: one .npz a run, written whole or not at all, read without pickle
-
-
-def save_run(run: Run, folder: Path) -> None:
-    """Write the run's record into the folder, under a name made from its specification.
-
-    Raises:
-        SearchError: the folder or the file cannot be written; no half-written record is left.
-    """
-    target = folder / f"{run.spec.key}.npz"
-    arrays = {f"curve.{name}": getattr(run.history, name) for name in CURVES}
-    arrays |= {f"parameter.{name}": value for name, value in run.parameters.items()}
-    temporary = None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as file:
-            temporary = Path(file.name)
-            np.savez(file, spec=np.array(json.dumps(asdict(run.spec))), **arrays)
-        os.replace(temporary, target)
-    except OSError as error:
-        if temporary:
-            temporary.unlink(missing_ok=True)
-        raise SearchError(
-            f"could not write a run to {folder} ({error.strerror or error}): free some space or "
-            "pass a writable folder as folder=, and search again; finished runs are kept"
-        ) from error
-
-
-def load_run(spec: Spec, folder: Path) -> Run | None:
-    """Return the recorded run of this specification, or None where there is none.
-
-    A damaged record is announced and counts as none.
-    """
-    path = folder / f"{spec.key}.npz"
-    if not path.exists():
-        return None
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as record:
-            written = json.loads(str(record["spec"]))
-            if written != json.loads(json.dumps(asdict(spec))):
-                raise ValueError("it belongs to another run")
-            history = History(*(record[f"curve.{name}"] for name in CURVES))
-            parameters = {
-                name.removeprefix("parameter."): record[name]
-                for name in record.files
-                if name.startswith("parameter.")
-            }
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        print(f"{path.name} is damaged ({error}) and will be trained again")
-        return None
-    return Run(spec, history, parameters)

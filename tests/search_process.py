@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from helpers.search import Examples, search
+from helpers.records import Examples
+from helpers.search import search
 
 
 def examples(n=300):

@@ -8,9 +8,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.colors import to_rgb
 
 from helpers import activations
 from helpers.activations import ACTIVATIONS, UNITS
+from helpers.plotting import contrast_on_white, text_color
 
 ALL = list(ACTIVATIONS)
 KINKED = {"relu", "leaky_relu"}
@@ -163,15 +165,18 @@ def test_swish_draws_beta_in_its_range_and_learns_it():
     torch.testing.assert_close(unit.beta.grad, (z**2 * s * (1 - s)).sum())
 
 
-def contrast_on_white(color):
-    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-    return 1.05 / (np.dot(linear, [0.2126, 0.7152, 0.0722]) + 0.05)
-
-
 @pytest.mark.parametrize("name", ALL)
-def test_colors_are_readable_on_white(name):
-    assert contrast_on_white(ACTIVATIONS[name].color) >= 3
+def test_colors_are_seen_on_white_and_text_in_them_is_readable(name):
+    color = ACTIVATIONS[name].color
+    assert contrast_on_white(color) >= 3
+    assert contrast_on_white(text_color(color)) >= 4.5
+
+
+def test_contrast_is_that_of_the_standard():
+    assert contrast_on_white("white") == pytest.approx(1)
+    assert contrast_on_white("black") == pytest.approx(21)
+    assert contrast_on_white("#767676") == pytest.approx(4.54, abs=0.01)  # WCAG 2's known grey
+    assert text_color("#0072B2") == pytest.approx(to_rgb("#0072B2")), "dark enough as it is"
 
 
 def test_no_two_units_look_alike():

@@ -12,9 +12,9 @@ from helpers.batched import (
     in_blocks,
     initial_batch,
     train_batch,
-    value_and_slope,
 )
 from helpers.networks import mlp
+from helpers.slopes import value_and_slope
 from helpers.training import train
 
 SIZES = (30, 16, 8, 4)

@@ -11,7 +11,7 @@ from helpers.activations import UNITS
 from helpers.explorers import mnist_comparison as explore
 from helpers.networks import mlp
 from helpers.plotting import mnist_comparison as plots
-from helpers.search import Run, Spec
+from helpers.records import Run, Spec
 from helpers.training import History
 
 EPOCHS = np.array([0, 10, 20, 30])

@@ -17,7 +17,9 @@ import pytest
 import torch
 
 import helpers.search as module
-from helpers.search import Examples, SearchError, default_precision, load_run, search, train_specs
+from helpers import records
+from helpers.records import Examples, SearchError, load_run
+from helpers.search import default_precision, search, train_specs
 from tests.search_process import RATES, UNITS, examples, run, run_inline
 
 HERE = Path(__file__).parent
@@ -105,7 +107,7 @@ def test_records_are_found_only_by_the_code_that_made_them(
     tmp_path, reference, monkeypatch, inline, capsys
 ):
     run(tmp_path, executor=inline)
-    monkeypatch.setattr(module, "code_digest", lambda: "another")
+    monkeypatch.setattr(records, "code_digest", lambda: "another")
     run(tmp_path, executor=inline)
     assert found_last(capsys) == 0
 
@@ -161,11 +163,11 @@ def test_a_full_disk_ends_in_a_sentence_and_keeps_what_is_finished(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         honest(file, **arrays)
 
-    monkeypatch.setattr(module.np, "savez", savez)
+    monkeypatch.setattr(records.np, "savez", savez)
     with pytest.raises(SearchError, match="No space left on device.*free some space"):
         run(tmp_path, executor=inline)
     assert len(list(tmp_path.iterdir())) == 3, "finished runs, and no half-written file"
-    monkeypatch.setattr(module.np, "savez", honest)
+    monkeypatch.setattr(records.np, "savez", honest)
     assert_same(run(tmp_path, executor=inline), reference)
 
 
@@ -249,6 +251,16 @@ def test_a_unit_as_one_batch_gives_the_same_within_rounding(reference):
             alone = reference[unit, member.spec.lr, 0].history
             for mine, theirs in zip(member.history.curves(), alone.curves(), strict=True):
                 np.testing.assert_allclose(mine, theirs, rtol=0.05, atol=0.02)
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_subnormal_numbers_are_afterwards_what_they_were(reference, flushed):
+    torch.set_flush_denormal(flushed)
+    try:
+        train_specs([reference["relu", RATES[0], 0].spec], examples(), "cpu")
+        assert (sys.float_info.min / 2 == 0) is flushed
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def test_a_gpu_takes_a_unit_at_a_time(reference):

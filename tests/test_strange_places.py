@@ -10,7 +10,7 @@ import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
-from helpers.search import SearchError
+from helpers.records import SearchError
 from tests.permissions import needs_modes, unprivileged
 from tests.search_process import run
 
@@ -22,7 +22,8 @@ from helpers import mnist
 from helpers.checks import mnist_comparison as check
 from helpers.plotting import mnist_comparison as plots
 from helpers.plotting import show, use_style
-from helpers.search import Examples, search
+from helpers.records import Examples
+from helpers.search import search
 
 use_style()
 split = mnist.split(mnist.load(allow_download=False))

@@ -16,6 +16,7 @@ from helpers import activations, spectra, toy
 from helpers import bounds as bounding
 from helpers.explorers import Explorer
 from helpers.plotting import gradient_bounds as plots
+from helpers.plotting import text_color
 from helpers.plotting import toy as pictures
 
 RULES = {
@@ -223,7 +224,9 @@ def _regions(ax: Axes, names: Sequence[str], data: tuple[NDArray, NDArray]) -> l
     pictures.points(ax, everywhere, np.tile(y, len(names)))
     for name, shift in zip(names, shifts, strict=True):
         color = pictures.STYLES.get(name, {}).get("color", "black")
-        ax.text(shift, 1.06 * pictures.GRID[-1], name, color=color, ha="center", va="bottom")
+        ax.text(
+            shift, 1.06 * pictures.GRID[-1], name, color=text_color(color), ha="center", va="bottom"
+        )
     ax.set(xlim=(pictures.GRID[0], shifts[-1] + pictures.GRID[-1]), aspect="equal")
     ax.set_axis_off()
     return images

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from helpers import activations, depth, initialization
 from helpers.explorers import Explorer
+from helpers.plotting import text_color
 
 MAX_DEPTH, MAX_WIDTH, BATCH, BINS = 50, 128, 8, 40
 ENDS = np.array([1, 3, 6, 12, 30, 60, 150])  # where an axis may end
@@ -89,7 +90,7 @@ def through_layers(seed: int = 0) -> Explorer:
     for name, label, at in heads:
         color = COLORS[name]
         ha = "right" if at else "left"
-        right.text(at, 1.03, label, color=color, ha=ha, transform=right.transAxes)
+        right.text(at, 1.03, label, color=text_color(color), ha=ha, transform=right.transAxes)
         (lines[name],) = right.plot([], [], color=color, lw=2.2)
         (theories[name],) = right.plot([], [], color="black", lw=1.2, ls=(0, (3, 2)))
     right.text(0.5, 1.03, "- - theory", ha="center", transform=right.transAxes)

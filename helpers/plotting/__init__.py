@@ -15,8 +15,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.typing import ColorType
 
 from helpers import activations
 
@@ -41,6 +43,21 @@ def unit_style(name: str) -> dict:
     """
     unit = activations.get(name)
     return {"color": unit.color, "linestyle": unit.linestyle, "label": unit.label}
+
+
+def contrast_on_white(color: ColorType) -> float:
+    """Return the contrast of a colour with white, from 1 (white) to 21 (black), as in WCAG 2."""
+    parts = np.array(to_rgb(color))
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05))
+
+
+def text_color(color: ColorType) -> tuple[float, float, float]:
+    """Return the colour, darkened where it takes that to have text's contrast on white, 4.5."""
+    red, green, blue = to_rgb(color)
+    while contrast_on_white((red, green, blue)) < 4.5:
+        red, green, blue = 0.98 * red, 0.98 * green, 0.98 * blue
+    return red, green, blue
 
 
 def label_lines(ax: Axes, lines: Sequence[Line2D] | None = None, pad: float = 6) -> None:
@@ -72,7 +89,7 @@ def label_lines(ax: Axes, lines: Sequence[Line2D] | None = None, pad: float = 6)
             xycoords=line.get_transform(),
             xytext=(pad, height - own),
             textcoords="offset points",
-            color=line.get_color(),
+            color=text_color(line.get_color()),
             va="center",
             annotation_clip=False,
         )

@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.ticker import NullLocator
 from numpy.typing import ArrayLike, NDArray
 
-from helpers.plotting import axes_or_new, label_lines, unit_style
+from helpers.plotting import axes_or_new, label_lines, text_color, unit_style
 
 INK = "#333333"
 PRE_ACTIVATION = "pre-activation $z$"
@@ -212,7 +212,7 @@ def lowest_points(
             (at, height),
             ha="center",
             va="center",
-            color=color,
+            color=text_color(color),
             arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.8},
         )
     return ax

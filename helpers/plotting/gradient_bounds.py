@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from helpers import spectra
-from helpers.plotting import axes_or_new, label_lines, unit_style
+from helpers.plotting import axes_or_new, label_lines, text_color, unit_style
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#00825F", "#666666"
 # One look for each of the three quantities, in every figure and in the explorer.
@@ -66,7 +66,13 @@ def circle_to_ellipse(A: NDArray, axes: Sequence[Axes] | None = None) -> Axes:
             )
             offset = 16 * tip / np.linalg.norm(tip)
             ax.annotate(
-                name, tip, offset, textcoords="offset points", color=color, ha="center", va="center"
+                name,
+                tip,
+                offset,
+                textcoords="offset points",
+                color=text_color(color),
+                ha="center",
+                va="center",
             )
     limit = 1.25 * s[0]
     for ax in (left, right):
@@ -103,7 +109,7 @@ def by_layer(
         zero = x[values == 0]
         if len(zero):
             floor: dict[str, Any] = {
-                "color": line.get_color(),
+                "color": text_color(line.get_color()),
                 "transform": ax.get_xaxis_transform(),
             }
             ax.plot(zero, np.full(len(zero), 0.015), "v", label=f"_{label}: 0", **floor)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from helpers import initialization
 from helpers.depth import MeanField, Signal
-from helpers.plotting import axes_or_new, label_lines
+from helpers.plotting import axes_or_new, label_lines, text_color
 from helpers.sine_fit import Fits
 
 RANGES = {"float64": (-323.3, 308.3), "float32": (-44.9, 38.5), "float16": (-7.2, 4.8)}  # log₁₀
@@ -65,13 +65,13 @@ def magnitudes(logs: Mapping[str, ArrayLike]) -> Figure:
             (middle, 0.5),
             (-9 if left else 9, 0),
             textcoords="offset points",
-            color=hue,
+            color=text_color(hue),
             va="center",
             ha="right" if left else "left",
         )
         ax = grid[str(k)]
         ax.hist(finite, bins=60, color=hue)
-        ax.set_title(f"{label}" + (f", {zeros} zeros" if zeros else ""), color=hue)
+        ax.set_title(f"{label}" + (f", {zeros} zeros" if zeros else ""), color=text_color(hue))
         ax.set_xlabel("log₁₀ |entry|")
     line.set_xlim(-335, 400)
     line.set_ylim(0, 1)

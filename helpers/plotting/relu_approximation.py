@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, MultipleLocator, NullLocator, StrMet
 from numpy.typing import ArrayLike, NDArray
 
 from helpers.approximation import ReluNet, SupError
-from helpers.plotting import axes_or_new, label_lines, unit_style
+from helpers.plotting import axes_or_new, label_lines, text_color, unit_style
 
 NET: dict[str, Any] = {**unit_style("relu"), "label": "_net"}
 TARGET: dict[str, Any] = {
@@ -297,7 +297,7 @@ def teeth(x: NDArray, curves: Sequence[NDArray], ax: Axes | None = None) -> Axes
     ax = axes_or_new(ax)
     for i, curve in enumerate(curves):
         ax.plot(x, curve - 1.35 * i, color=f"C{i}", label=f"_t{i + 1}")
-        ax.text(1.03, 0.5 - 1.35 * i, f"$t_{i + 1}$", color=f"C{i}", va="center")
+        ax.text(1.03, 0.5 - 1.35 * i, f"$t_{i + 1}$", color=text_color(f"C{i}"), va="center")
     base = -1.35 * np.arange(len(curves))
     ax.set_yticks(np.sort([*base, *(base + 1)]), ["0", "1"] * len(curves))
     ax.set(xlabel="x", ylabel="height of the tooth")
@@ -352,7 +352,7 @@ def where_they_bend(rows: Mapping[str, ArrayLike], best: ArrayLike, ax: Axes | N
         ax.plot(
             points, np.full(points.shape, y), "|", color=color, markersize=16, markeredgewidth=2.2
         )
-        ax.text(1.03, y, f"{points.size}", color=color, va="center")
+        ax.text(1.03, y, f"{points.size}", color=text_color(color), va="center")
     ax.set_yticks(range(len(everything)), list(reversed(everything)))
     ax.text(1.03, len(everything) - 0.35, "bends", va="center")
     ax.set(xlim=(0, 1), ylim=(-0.6, len(everything) - 0.4), xlabel="x")

@@ -134,6 +134,40 @@ SUM = """async img => {
     return data.reduce((sum, byte) => (sum * 31 + byte) % 4294967291, data.length);
 }"""
 
+# Pieces of text in prose and outputs whose contrast with what is behind them (WCAG 2) is too low.
+FAINT = """least => {
+    const channel = c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+    const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+    const rgba = text => {
+        const numbers = text.match(/[\\d.]+/g).map(Number);
+        const parts = numbers.slice(0, 3).map(c => text.startsWith('rgb') ? c / 255 : c);
+        return [...parts, numbers.length > 3 ? numbers[3] : 1];
+    };
+    const over = (below, top) => below.map((c, i) => top[i] * top[3] + c * (1 - top[3]));
+    const behind = element => {
+        const layers = [];
+        for (; element; element = element.parentElement)
+            layers.unshift(rgba(getComputedStyle(element).backgroundColor));
+        return layers.reduce(over, [1, 1, 1]);
+    };
+    const seen = {texts: 0, faint: []};
+    for (const area of document.querySelectorAll('.jp-OutputArea-output, .jp-MarkdownOutput')) {
+        const walker = document.createTreeWalker(area, NodeFilter.SHOW_TEXT);
+        while (walker.nextNode()) {
+            const {textContent, parentElement: home} = walker.currentNode;
+            const text = textContent.trim();
+            if (!text || !home.checkVisibility() || home.closest('.jp-InternalAnchorLink'))
+                continue;
+            const below = behind(home), ink = over(below, rgba(getComputedStyle(home).color));
+            const [dark, bright] = [light(below), light(ink)].sort((a, b) => a - b);
+            const contrast = (bright + 0.05) / (dark + 0.05);
+            seen.texts += 1;
+            if (contrast < least) seen.faint.push([text.slice(0, 60), contrast.toFixed(2)]);
+        }
+    }
+    return seen;
+}"""
+
 
 class Notebook:
     """A notebook open in the browser.
@@ -194,6 +228,18 @@ class Notebook:
             "|| o.name === 'stderr').map(o => [c.model.sharedModel.source.slice(0, 60), "
             "o.ename ? o.ename + ': ' + o.evalue : o.text].join(' -> ')))"
         )
+
+    def faint(self, theme, least=4.5):
+        """Returns text in prose and outputs that the theme shows with too little contrast."""
+        self.page.evaluate(
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme
+        )
+        name = "document.body.dataset.jpThemeName"
+        self.until(lambda: self.page.evaluate(name) == theme, ANSWER, f"the theme {theme}")
+        self.page.wait_for_timeout(1000)  # colours fade into each other
+        seen = self.page.evaluate(FAINT, least)
+        assert seen["texts"] > 50, "hardly any text was looked at"
+        return seen["faint"]
 
     def cell(self, grade_id, before=0):
         """Returns the locator of the cell with this nbgrader name, or of one `before` it."""

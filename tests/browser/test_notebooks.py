@@ -46,6 +46,8 @@ def test_a_solution_runs_and_its_explorers_answer(open_notebook, path):
         move(notebook, explorer)
     without = notebook.page.locator(".jp-OutputArea-output img:not([alt], [title])")
     assert without.count() == 0, "a figure without alternative text"
+    for theme in ("JupyterLab Dark", "JupyterLab Light"):
+        assert notebook.faint(theme) == []
     assert notebook.faults() == []
     assert notebook.troubles == []
     if path.stem.startswith("03"):
