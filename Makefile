@@ -10,9 +10,11 @@ endif
 # .venv's kernel is used even where the user has another one of that name.
 export JUPYTER_PREFER_ENV_PATH := 1
 
-# Tests shorten the long loops and show no progress bars.
+# Tests shorten the long loops, show no progress bars, and take one thread each: several run at once.
 test test-browser: export QUICK_RUN := 1
 test test-browser: export TQDM_DISABLE := 1
+test test-browser: export OMP_NUM_THREADS := 1
+AT_ONCE := --numprocesses=logical --maxprocesses=4
 
 .DEFAULT_GOAL := help
 .PHONY: help lab test test-browser run release grade-demo bench setup setup-dev clean \
@@ -25,10 +27,11 @@ lab: setup ## set up and open JupyterLab on the notebooks (ARGS=--no-browser: pr
 	$(VENV_PYTHON) -m jupyterlab notebooks $(ARGS)
 
 test: setup-dev ## run the unit tests and every notebook (QUICK_RUN=1 shortens the long loops)
-	$(VENV_PYTHON) -m pytest --nbval-lax --nbval-current-env tests $(wildcard notebooks)
+	$(VENV_PYTHON) -m pytest $(AT_ONCE) --dist=loadfile --nbval-lax --nbval-current-env \
+		tests notebooks
 
 test-browser: setup-dev ## run the browser tests (they need Chromium)
-	$(VENV_PYTHON) -m pytest $(or $(wildcard tests/browser),--version)
+	$(VENV_PYTHON) -m pytest $(AT_ONCE) tests/browser
 
 run: setup-dev ## execute the solutions into build/, with HTML pages (ARGS="03 --in-place": see the tool)
 	$(VENV_PYTHON) tools/run_notebooks.py $(ARGS)

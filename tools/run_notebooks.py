@@ -29,6 +29,7 @@ class Runner(NotebookClient):
             timeout=None,
             kernel_name="python3",
             record_timing=False,
+            coalesce_streams=True,
             resources={"metadata": {"path": str(path.parent)}},
         )
         self.name = path.stem

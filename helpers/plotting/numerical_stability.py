@@ -140,7 +140,7 @@ def five_fits(x: ArrayLike, runs: Mapping[str, Fits], baseline: float) -> Figure
         _draw_fit(column[0], x, fits)
         _draw_losses(column[1], fits, baseline)
         _draw_gradients(column[2], fits, floor)
-        column[2].set_ylim(floor / 5, None)
+        column[2].set_ylim(floor / 100, None)
         column[2].set_xlim(0, fits.steps[-1] * 1.22 + 1)
     exponents = np.arange(np.log10(floor) + 2, 8, 4)
     axes[2, 0].set_yticks(

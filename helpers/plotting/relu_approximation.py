@@ -329,7 +329,7 @@ def trained(
         units, polished, color="C2", linestyle="-.", marker="s", label="trained from the best"
     )
     ax.loglog(units, best, **{**NET, "label": "best possible"}, marker="^")
-    label_lines(ax)
+    label_lines(ax, pad=18)
     ax.set(xlabel="number of units N", ylabel="sup error")
     return _plain_numbers(ax, units)
 

@@ -108,7 +108,7 @@ def histogram_grid(
     xlabel: str,
     axes: Sequence[Axes] | None = None,
 ) -> Axes:
-    """Draw outlined histograms at several times of the middle 99 % of all values, one panel a name.
+    """Draw outlined histograms at several times of the middle 94 % of all values, one panel a name.
 
     Args:
         values: name to one array of numbers a time.
@@ -126,7 +126,7 @@ def histogram_grid(
     for ax, (name, samples) in zip(axes, values.items(), strict=True):
         finite = [sample[np.isfinite(sample)].ravel() for sample in samples]
         pooled = np.concatenate(finite)
-        low, high = np.quantile(pooled, [0.005, 0.995])
+        low, high = np.quantile(pooled, [0.03, 0.97])
         margin = 0.08 * (high - low) or 0.5
         bins = np.linspace(low - margin, high + margin, 25)
         for sample, time, (color, style, width) in zip(finite, times, looks, strict=False):
