@@ -2,6 +2,8 @@
 
 import os
 
+import matplotlib
+import pytest
 import torch
 from hypothesis import settings
 
@@ -13,3 +15,10 @@ settings.load_profile("course")
 
 # The tests' tensors are small: a second thread costs more than it brings.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def style_of_its_own():
+    """What a test does to Matplotlib's settings ends with it."""
+    with matplotlib.rc_context():
+        yield
