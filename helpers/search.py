@@ -209,9 +209,12 @@ def _trained(
         for future in as_completed(futures):
             yield from future.result()
     finally:
-        unfinished = [future for future in futures if not future.cancel() and not future.done()]
-        if executor is None and unfinished and not here:
-            _end_processes(pool)
+        if executor is None and not here:
+            if not all(future.done() for future in futures):
+                _end_processes(pool)
+        else:
+            for future in futures:
+                future.cancel()
 
 
 @cache
@@ -224,10 +227,14 @@ def _processes() -> ProcessPoolExecutor:
 
 
 def _end_processes(pool: Executor) -> None:
-    """Stop workers that are still training, and forget their pool."""
+    """Stop workers that are still training, and forget their pool.
+
+    What waits is not cancelled: the pool's thread marks it as broken off, and before Python 3.12
+    it fails, aloud, on a future that was cancelled.
+    """
     workers = list((getattr(pool, "_processes", None) or {}).values())
     _processes.cache_clear()
-    pool.shutdown(wait=False, cancel_futures=True)
+    pool.shutdown(wait=False)
     for worker in workers:
         worker.terminate()
 

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -345,15 +346,28 @@ def test_each_unit_can_have_rates_of_its_own(tmp_path, reference, inline):
     assert list(runs) == [("relu", RATES[0], 0), ("tanh", RATES[1], 0), ("tanh", RATES[2], 0)]
 
 
-def test_an_interrupt_stops_the_own_processes(tmp_path):
+def test_an_interrupt_stops_the_own_processes_without_a_word(tmp_path, reference, monkeypatch):
+    complaints = []
+    monkeypatch.setattr(threading, "excepthook", complaints.append)
+    pool, threads, workers = module._processes(), [], []
+
     def stop(runs):
+        threads.append(pool._executor_manager_thread)
+        workers.extend(child.pid for child in multiprocessing.active_children())
         raise KeyboardInterrupt
 
-    workers = module._processes
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, on_run=stop)
-    assert len(list(tmp_path.glob("*.npz"))) >= 1
-    assert workers is module._processes
+    for thread in threads:
+        thread.join(15)
+    deadline = time.monotonic() + 15
+    while any(map(alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(thread.is_alive() for thread in threads)
+    assert workers and not any(map(alive, workers))
+    assert complaints == []
+    assert module._processes() is not pool
+    assert_same(run(tmp_path), reference)
 
 
 def test_load_run_of_nothing_is_none(tmp_path, reference):
