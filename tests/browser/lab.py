@@ -156,7 +156,9 @@ FAINT = """least => {
         while (walker.nextNode()) {
             const {textContent, parentElement: home} = walker.currentNode;
             const text = textContent.trim();
-            if (!text || !home.checkVisibility() || home.closest('.jp-InternalAnchorLink'))
+            // Links to headings show on hover; code in prose has JupyterLab's colours.
+            const other = home.closest('.jp-InternalAnchorLink, pre code');
+            if (!text || other || !home.checkVisibility())
                 continue;
             const below = behind(home), ink = over(below, rgba(getComputedStyle(home).color));
             const [dark, bright] = [light(below), light(ink)].sort((a, b) => a - b);
