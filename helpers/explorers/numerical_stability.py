@@ -43,8 +43,8 @@ def log_histograms(signals: Sequence[NDArray]) -> tuple[NDArray, float, float, f
     bins = ((logs.clip(low - 1, high) - low) / (high - low) * BINS).astype(int)
     inside = (logs >= low) & (bins >= 0) & (bins < BINS)
     layer = np.broadcast_to(np.arange(len(signals))[:, None], bins.shape)
-    counts = np.bincount(layer[inside] * BINS + bins[inside], minlength=len(signals) * BINS)
-    counts = counts.reshape(len(signals), BINS)
+    places = layer[inside] * BINS + bins[inside]
+    counts = np.bincount(places, minlength=len(signals) * BINS).reshape(len(signals), BINS)
     return (counts / counts.max(axis=1, keepdims=True).clip(1)).T, low, high, zeros
 
 

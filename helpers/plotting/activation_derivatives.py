@@ -70,6 +70,11 @@ def value_and_slope(
     return left, right
 
 
+def _ends(x: ArrayLike) -> tuple[float, float]:
+    values = np.asarray(x, dtype=float)
+    return float(values.min()), float(values.max())
+
+
 def _with_gaps(slope: NDArray) -> NDArray:
     broken = np.array(slope, dtype=float)
     broken[1:][np.abs(np.diff(slope)) > 0.3] = np.nan
@@ -103,7 +108,7 @@ def unit_curves(
         if yscale == "log" and not (y > 0).all():
             raise ValueError(f"curve {name!r} has values <= 0, which a log axis would hide")
         ax.plot(x, y if yscale == "log" else _with_gaps(y), **unit_style(name))
-    ax.set(xlabel=xlabel, ylabel=ylabel, yscale=yscale, xlim=(np.min(x), np.max(x)))
+    ax.set(xlabel=xlabel, ylabel=ylabel, yscale=yscale, xlim=_ends(x))
     if yscale == "log":
         _decade_ticks(ax)
     label_lines(ax)
@@ -163,7 +168,7 @@ def lost_digits(
     ax.axhline(floor, color="#999999", linewidth=0.8, linestyle=":")
     ax.axhline(1, color="#999999", linewidth=0.8, linestyle=":")
     ax.set(xlabel=PRE_ACTIVATION, ylabel="relative error", yscale="log", title=title)
-    ax.set(xlim=(np.min(z), np.max(z)), ylim=(floor / 3, 30))
+    ax.set(xlim=_ends(z), ylim=(floor / 3, 30))
     return ax
 
 
@@ -185,7 +190,7 @@ def beta_family(
         curves.items(), ("-", "--", "-.", ":", "-"), widths, np.linspace(0, 0.6, 5), strict=False
     ):
         ax.plot(z, y, linestyle=style, color=color * (1 - dark), lw=width, label=f"β = {beta:g}")
-    ax.set(xlabel=PRE_ACTIVATION, ylabel=ylabel, xlim=(np.min(z), np.max(z)))
+    ax.set(xlabel=PRE_ACTIVATION, ylabel=ylabel, xlim=_ends(z))
     return ax
 
 

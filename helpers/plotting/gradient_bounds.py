@@ -221,7 +221,7 @@ def ratio_histogram(lower: ArrayLike, upper: ArrayLike, ax: Axes | None = None) 
     """
     ax = axes_or_new(ax)
     lower = np.maximum(lower, -15.75)
-    bins = np.arange(-16, np.ceil(np.max(upper, initial=0)) + 0.25, 0.5).tolist()
+    bins = np.arange(-16, np.ceil(np.max(np.asarray(upper), initial=0)) + 0.25, 0.5).tolist()
     ax.hist(lower, bins=bins, color=BLUE, label="lower bound")
     ax.hist(upper, bins=bins, color="#F0B48C", edgecolor=ORANGE, hatch="//", label="upper bound")
     ax.axvline(0, color="black", linewidth=1.2)
