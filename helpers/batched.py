@@ -4,7 +4,8 @@ The arithmetic is that of `helpers.training.train`; what makes it fast is that e
 columns, so that the networks' first layers are one matrix product; that products may run in
 bfloat16 while weights, units and loss stay in float32; that a unit's value and slope come from
 one pass; that blocks of examples go through the network and back while they are in the cache,
-each with only the inputs it needs; and that a run which can change no more is finished at once.
+each with only the inputs it needs; and that what can change no more is left out, be it a whole
+run, the layers below a dead one, or the dead units of the first layer.
 On a CPU the search trains one network at a time this way, on a GPU all rates of a unit together.
 """
 
@@ -62,6 +63,25 @@ class Batch:
         """Return the part of the networks above hidden layer `layer` (0 is the first); shared."""
         cut = slice(layer + 1, None)
         return Batch(self.unit, self.weights[cut], self.biases[cut], self.betas[cut])
+
+    def first_units(self, row: int, units: Tensor) -> "Batch":
+        """Return a copy of network `row` with only these units, (width,) bool, in layer 1."""
+        part = self[[row]]
+        part.weights[0], part.biases[0] = part.weights[0][:, units], part.biases[0][:, units]
+        part.weights[1] = part.weights[1][:, :, units]
+        return part
+
+    def set_first_units(self, row: int, units: Tensor, part: "Batch") -> None:
+        """Put what `first_units` returned, as it is by now, back in its place."""
+        whole = self[[row]]
+        whole.weights[0][:, units], whole.biases[0][:, units] = part.weights[0], part.biases[0]
+        whole.weights[1][:, :, units] = part.weights[1]
+        self[[row]] = Batch(
+            self.unit,
+            [*whole.weights[:2], *part.weights[2:]],
+            [whole.biases[0], *part.biases[1:]],
+            part.betas,
+        )
 
     def state_dict(self, row: int) -> dict[str, NDArray[np.float32]]:
         """Return network `row`'s parameters by the names they have in `helpers.networks.mlp`."""
@@ -190,18 +210,17 @@ def forward(batch: Batch, x: Tensor) -> Forward:
     return result._replace(logits=z.float())
 
 
-def add_gradients(total: Batch, batch: Batch, seen: Forward, y: Tensor, n: int) -> None:
+def add_gradients(total: Batch, batch: Batch, seen: Forward, target: Tensor, n: int) -> None:
     """Add the gradients of the examples' part of the mean cross-entropy to `total`, in place.
 
     Args:
         total: gradients by the places of their parameters, changed in place.
         batch: the networks.
         seen: what `forward` returned for some of the training examples.
-        y: those examples' labels.
+        target: 1 in the row of each of those examples' class, else 0; (classes, examples).
         n: number of all training examples.
     """
-    delta = torch.softmax(seen.logits, 1)
-    delta[:, y, torch.arange(len(y), device=y.device)] -= 1
+    delta = torch.softmax(seen.logits, 1).sub_(target)
     delta = (delta / n).to(seen.inputs[0].dtype)  # the loss's gradient at the logits
     for layer in reversed(range(len(batch.weights))):
         a = seen.inputs[layer]
@@ -210,8 +229,8 @@ def add_gradients(total: Batch, batch: Batch, seen: Forward, y: Tensor, n: int) 
         if layer:
             back = torch.bmm(batch.weights[layer].to(delta.dtype).mT, delta)
             if seen.by_beta:
-                by_beta = (back * seen.by_beta[layer - 1]).sum((1, 2), keepdim=True)
-                total.betas[layer - 1] += by_beta
+                by_beta = torch.einsum("rij,rij->r", back, seen.by_beta[layer - 1])
+                total.betas[layer - 1] += by_beta[:, None, None]
             delta = back.mul_(seen.slopes[layer - 1])
 
 
@@ -240,6 +259,26 @@ def _dead_layer(row: int, passes: Sequence[Forward]) -> int | None:
     return None
 
 
+def _awake_units(passes: Sequence[Forward], unseen: Forward) -> Tensor | None:
+    """Return which first-layer units of the one network are awake, or None where most of them are.
+
+    A unit whose value and slope are exactly 0 for every example gets no gradient, and neither do
+    the weights that lead on from it; so it stays as it is, as if it were not there. (A Swish unit
+    need not stay so: its β changes with the other units of its layer.)
+
+    Returns:
+        (width,) bool, at most half of them true, or None.
+    """
+    if unseen.by_beta or not unseen.slopes or len(unseen.logits) > 1:
+        return None
+    awake = torch.zeros_like(unseen.slopes[0][0, :, 0], dtype=torch.bool)
+    for seen in (*passes, unseen):
+        awake |= seen.inputs[1][0].any(1) | seen.slopes[0][0].any(1)
+        if 2 * awake.sum() > len(awake):
+            return None
+    return awake
+
+
 def train_batch(
     batch: Batch,
     lrs: Sequence[float],
@@ -252,7 +291,8 @@ def train_batch(
 
     A network whose every output is NaN stays so, and its curve is completed with what it has. One
     with a dead hidden layer goes on as the network above that layer, on inputs that no longer
-    change; that is the same arithmetic without the part that stands still.
+    change, and one alone whose first layer is mostly dead units goes on without them; that is the
+    same arithmetic without the part that stands still.
 
     Args:
         batch: R networks.
@@ -267,6 +307,8 @@ def train_batch(
     n = len(train.y)
     order, blocks = in_blocks(train, BLOCK if train.x.device.type == "cpu" else n)
     y, unseen_x = torch.cat([block.y for block in blocks]), validation.x[order]
+    classes = batch.weights[-1].shape[1]
+    targets = [F.one_hot(block.y, classes).T.float().contiguous() for block in blocks]
     batch.weights[0] = batch.weights[0][:, :, order]
     live = list(range(len(lrs)))
     running, total = batch[live], batch[live]
@@ -294,6 +336,13 @@ def train_batch(
                     )
                     records[run, k:] = np.stack(rest.curves(), axis=1)
                     running.above(layer)[[i]] = above
+                elif left and (awake := _awake_units(passes, unseen)) is not None:
+                    part = running.first_units(i, awake)
+                    all_seen = Columns(train.x[order], train.y)
+                    held_out = Columns(unseen_x, validation.y)
+                    (rest,) = train_batch(part, [lrs[run]], all_seen, held_out, left, record_every)
+                    records[run, k:] = np.stack(rest.curves(), axis=1)
+                    running.set_first_units(i, awake, part)
                 else:
                     stay.append(i)
             if len(stay) < len(live):
@@ -306,8 +355,8 @@ def train_batch(
         if epoch < epochs:
             for gradient in total.tensors():
                 gradient.zero_()
-            for seen, block in zip(passes, blocks, strict=True):
-                add_gradients(total, running, seen, block.y, n)
+            for seen, target in zip(passes, targets, strict=True):
+                add_gradients(total, running, seen, target, n)
             for parameter, gradient in zip(running.tensors(), total.tensors(), strict=True):
                 parameter -= lr * gradient
     batch[live] = running

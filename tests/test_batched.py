@@ -160,12 +160,85 @@ def test_a_dead_run_is_completed_exactly(unit, lr, data, monkeypatch):
     found = []
     honest = module._dead_layer
     monkeypatch.setattr(module, "_dead_layer", lambda *args: found.append(honest(*args)))
+    monkeypatch.setattr(module, "_awake_units", lambda *args: None)
     (whole,), whole_batch = fast(unit, [lr], [0], data, 100)
     assert any(layer is not None for layer in found), "this run was meant to die"
     for mine, theirs in zip(early.curves(), whole.curves(), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5, equal_nan=True)
     for name, value in whole_batch.state_dict(0).items():
         np.testing.assert_allclose(early_batch.state_dict(0)[name], value, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("unit", "lr", "seed"), [("relu", 0.05, 1), ("relu", 0.05, 2), ("mish", 1.0, 0)]
+)
+def test_leaving_out_dead_units_changes_nothing_but_rounding(unit, lr, seed, data, monkeypatch):
+    import helpers.batched as module
+
+    left_out = []
+    honest = module._awake_units
+
+    def watched(*args):
+        awake = honest(*args)
+        if awake is not None:
+            left_out.append(~awake)
+        return awake
+
+    monkeypatch.setattr(module, "_awake_units", watched)
+    (narrow,), narrow_batch = fast(unit, [lr], [seed], data, 40)
+    assert left_out, "most of this run's first-layer units were meant to die"
+    monkeypatch.setattr(module, "_awake_units", lambda *args: None)
+    (whole,), whole_batch = fast(unit, [lr], [seed], data, 40)
+    for mine, theirs in zip(narrow.curves(), whole.curves(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-4)
+    for name, value in whole_batch.state_dict(0).items():
+        np.testing.assert_allclose(narrow_batch.state_dict(0)[name], value, rtol=1e-3, atol=1e-3)
+    dead = left_out[0]
+    assert torch.equal(narrow_batch.weights[0][0, dead], whole_batch.weights[0][0, dead])
+    assert torch.equal(narrow_batch.weights[1][0][:, dead], whole_batch.weights[1][0][:, dead])
+
+
+def test_units_that_only_validation_wakes_are_not_left_out(data):
+    x, y, validation_x, validation_y = (part.clone() for part in data)
+    x[:, 0], validation_x[:, 0] = 0, 1
+    torch.manual_seed(3)
+    model = mlp(SIZES, "relu")
+    with torch.no_grad():
+        model[0].bias[:12] = -1e4
+        model[0].weight[:12, 0] = 2e4
+    batch = initial_batch("relu", [3], SIZES, "cpu")
+    batch.weights[0][0], batch.biases[0][0, :, 0] = model[0].weight.data, model[0].bias.data
+    seen, unseen = (
+        columns(*part, "float32", "cpu") for part in ((x, y), (validation_x, validation_y))
+    )
+    with torch.no_grad():
+        (mine,) = train_batch(batch, [0.002], seen, unseen, 20)
+    theirs = train(model, x, y, validation_x, validation_y, lr=0.002, epochs=20, progress=quiet)
+    np.testing.assert_allclose(mine.train_loss, theirs.train_loss, rtol=2e-3)
+    np.testing.assert_allclose(mine.validation_loss, theirs.validation_loss, rtol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("unit", "bias", "awake"),
+    [
+        ("relu", -1e4, [12, 13, 14, 15]),
+        ("mish", -1e4, [12, 13, 14, 15]),
+        ("swish", -1e4, None),  # a change of β could wake them
+        ("tanh", 0.0, None),  # 0 everywhere, but with slope 1
+    ],
+)
+def test_units_are_left_out_only_if_nothing_can_wake_them(unit, bias, awake, data):
+    import helpers.batched as module
+
+    batch = initial_batch(unit, [0], SIZES, "cpu")
+    batch.weights[0][:, :12] = 0
+    batch.biases[0][:, :12], batch.biases[0][:, 12:] = bias, 1e4
+    for beta in batch.betas:
+        beta.fill_(1)
+    seen = forward(batch, data[0].T)
+    assert not seen.inputs[1][0, :12].any()
+    found = module._awake_units([seen], seen)
+    assert (None if found is None else found.nonzero().ravel().tolist()) == awake
 
 
 def test_a_diverged_run_is_completed_as_the_plain_loop_does(data):
