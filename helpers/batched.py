@@ -5,11 +5,13 @@ columns, so that the networks' first layers are one matrix product; that product
 bfloat16 while weights, units and loss stay in float32; that a unit's value and slope come from
 one pass; that blocks of examples go through the network and back while they are in the cache,
 each with only the inputs it needs; and that what can change no more is left out, be it a whole
-run, the layers below a dead one, or the dead units of the first layer.
+run, the layers below a dead one, or the dead neurons of the first layer.
 On a CPU the search trains one network at a time this way, on a GPU all rates of a unit together.
 """
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from helpers.networks import mlp
+from helpers.records import Examples, Run, Spec
 from helpers.slopes import value_and_slope
 from helpers.training import RECORD_EVERY, History, record_epochs
 
@@ -64,18 +67,18 @@ class Batch:
         cut = slice(layer + 1, None)
         return Batch(self.unit, self.weights[cut], self.biases[cut], self.betas[cut])
 
-    def first_units(self, row: int, units: Tensor) -> "Batch":
-        """Return a copy of network `row` with only these units, (width,) bool, in layer 1."""
+    def first_neurons(self, row: int, kept: Tensor) -> "Batch":
+        """Return a copy of network `row` with only these neurons, (width,) bool, in layer 1."""
         part = self[[row]]
-        part.weights[0], part.biases[0] = part.weights[0][:, units], part.biases[0][:, units]
-        part.weights[1] = part.weights[1][:, :, units]
+        part.weights[0], part.biases[0] = part.weights[0][:, kept], part.biases[0][:, kept]
+        part.weights[1] = part.weights[1][:, :, kept]
         return part
 
-    def set_first_units(self, row: int, units: Tensor, part: "Batch") -> None:
-        """Put what `first_units` returned, as it is by now, back in its place."""
+    def set_first_neurons(self, row: int, kept: Tensor, part: "Batch") -> None:
+        """Put what `first_neurons` returned, as it is by now, back in its place."""
         whole = self[[row]]
-        whole.weights[0][:, units], whole.biases[0][:, units] = part.weights[0], part.biases[0]
-        whole.weights[1][:, :, units] = part.weights[1]
+        whole.weights[0][:, kept], whole.biases[0][:, kept] = part.weights[0], part.biases[0]
+        whole.weights[1][:, :, kept] = part.weights[1]
         self[[row]] = Batch(
             self.unit,
             [*whole.weights[:2], *part.weights[2:]],
@@ -107,7 +110,7 @@ def initial_batch(unit: str, seeds: Sequence[int], sizes: Sequence[int], device:
         unit,
         [stacked[f"{i}.weight"] for i in layers],
         [stacked[f"{i}.bias"][:, :, None] for i in layers],
-        [stacked[name][:, None, None] for name in sorted(stacked) if name.endswith(".beta")],
+        [stacked[f"{i + 1}.beta"][:, None, None] for i in layers if f"{i + 1}.beta" in stacked],
     )
 
 
@@ -137,8 +140,9 @@ def in_blocks(examples: Columns, size: int) -> tuple[Tensor, list[Columns]]:
 
     Most of an image is 0, and a product with 0 is 0. So inputs come in the order of how many
     examples use them, and examples in the order of the last input that they use. A block leaves
-    out the inputs that are 0 in all its examples, but for their number to be a multiple of 16:
-    matrix products of such sizes run faster than those of slightly smaller ones.
+    out the inputs that are 0 in all its examples (with finite weights that changes nothing), but
+    for their number to be a multiple of 16: matrix products of such sizes run faster than those
+    of slightly smaller ones.
 
     Args:
         examples: n of them.
@@ -259,15 +263,16 @@ def _dead_layer(row: int, passes: Sequence[Forward]) -> int | None:
     return None
 
 
-def _awake_units(passes: Sequence[Forward], unseen: Forward) -> Tensor | None:
-    """Return which first-layer units of the one network are awake, or None where most of them are.
+def _awake_neurons(passes: Sequence[Forward], unseen: Forward) -> Tensor | None:
+    """Return which first-layer neurons of the one network are awake, or None where most may be.
 
-    A unit whose value and slope are exactly 0 for every example gets no gradient, and neither do
-    the weights that lead on from it; so it stays as it is, as if it were not there. (A Swish unit
-    need not stay so: its β changes with the other units of its layer.)
+    A neuron whose value and slope are exactly 0 for every example gets no gradient, and neither
+    do the weights that lead on from it; so, with finite weights, it stays as it is, as if it were
+    not there. A Swish neuron need not stay so: its β changes with the others of its layer.
 
     Returns:
-        (width,) bool, at most half of them true, or None.
+        (width,) bool, at most half of them true. None where more are awake, for Swish, for a
+        network without a hidden layer, and for more than one network.
     """
     if unseen.by_beta or not unseen.slopes or len(unseen.logits) > 1:
         return None
@@ -291,7 +296,7 @@ def train_batch(
 
     A network whose every output is NaN stays so, and its curve is completed with what it has. One
     with a dead hidden layer goes on as the network above that layer, on inputs that no longer
-    change, and one alone whose first layer is mostly dead units goes on without them; that is the
+    change, and one alone whose first layer is mostly dead neurons goes on without them; that is the
     same arithmetic without the part that stands still.
 
     Args:
@@ -301,6 +306,12 @@ def train_batch(
         validation: validation examples.
         epochs: number of steps, at least 1.
         record_every: epochs from one record to the next.
+
+    Returns:
+        One History a network, in their order.
+
+    Raises:
+        ValueError: `epochs` or `record_every` is below 1.
     """
     due = record_epochs(epochs, record_every)
     records = np.full((len(lrs), len(due), 4), np.nan)
@@ -336,13 +347,13 @@ def train_batch(
                     )
                     records[run, k:] = np.stack(rest.curves(), axis=1)
                     running.above(layer)[[i]] = above
-                elif left and (awake := _awake_units(passes, unseen)) is not None:
-                    part = running.first_units(i, awake)
+                elif left and (awake := _awake_neurons(passes, unseen)) is not None:
+                    part = running.first_neurons(i, awake)
                     all_seen = Columns(train.x[order], train.y)
                     held_out = Columns(unseen_x, validation.y)
                     (rest,) = train_batch(part, [lrs[run]], all_seen, held_out, left, record_every)
                     records[run, k:] = np.stack(rest.curves(), axis=1)
-                    running.set_first_units(i, awake, part)
+                    running.set_first_neurons(i, awake, part)
                 else:
                     stay.append(i)
             if len(stay) < len(live):
@@ -362,3 +373,35 @@ def train_batch(
     batch[live] = running
     batch.weights[0] = batch.weights[0][:, :, order.argsort()]
     return [History(due, *records[run].T) for run in range(len(lrs))]
+
+
+def train_specs(specs: Sequence[Spec], examples: Examples, device: str) -> list[Run]:
+    """Return the runs of these specifications, of one unit, trained as one batch."""
+    first = specs[0]
+    scale = np.float32(examples.scale)
+    seen, unseen = (
+        columns(x.astype(np.float32) * scale, y, first.precision, device)
+        for x, y in (
+            (examples.train_x, examples.train_y),
+            (examples.validation_x, examples.validation_y),
+        )
+    )
+    batch = initial_batch(first.unit, [spec.seed for spec in specs], first.sizes, device)
+    lrs = [spec.lr for spec in specs]
+    with torch.no_grad(), _subnormals_flushed():
+        histories = train_batch(batch, lrs, seen, unseen, first.epochs, first.record_every)
+    return [
+        Run(spec, history, batch.state_dict(row))
+        for row, (spec, history) in enumerate(zip(specs, histories, strict=True))
+    ]
+
+
+@contextmanager
+def _subnormals_flushed() -> Iterator[None]:
+    """Let this thread round subnormal numbers to 0: they change nothing, and some chips crawl."""
+    already = sys.float_info.min / 2 == 0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(already)

@@ -82,7 +82,8 @@ class Examples:
 def code_digest() -> str:
     """Return a SHA-256 of the code that trains; comments and layout do not count.
 
-    So a record is found again only by the code that made it.
+    So a record is found again only by the code that made it, docstrings included, and by a Python
+    version with the same syntax tree.
     """
     total = hashlib.sha256()
     for module in CODE:
@@ -93,7 +94,7 @@ def code_digest() -> str:
 
 @dataclass(frozen=True)
 class Spec:
-    """All that determines a run, and so its record's name."""
+    """All that determines a run, and so its record's name; the device only rounds differently."""
 
     unit: str
     lr: float
@@ -163,12 +164,13 @@ def save_run(run: Run, folder: Path) -> None:
             np.savez(file, spec=np.array(json.dumps(asdict(run.spec))), **arrays)
         os.replace(temporary, target)
     except OSError as error:
-        if temporary:
-            temporary.unlink(missing_ok=True)
         raise SearchError(
             f"could not write a run to {folder} ({error.strerror or error}): free some space or "
             "pass a writable folder as folder=, and search again; finished runs are kept"
         ) from error
+    finally:
+        if temporary:
+            temporary.unlink(missing_ok=True)  # it is gone where all went well
 
 
 def load_run(spec: Spec, folder: Path) -> Run | None:
@@ -190,7 +192,14 @@ def load_run(spec: Spec, folder: Path) -> Run | None:
                 for name in record.files
                 if name.startswith("parameter.")
             }
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            with torch.device("meta"):
+                network = mlp(spec.sizes, spec.unit).state_dict()
+            if {k: v.shape for k, v in parameters.items()} != {
+                k: v.shape for k, v in network.items()
+            }:
+                raise ValueError("its parameters do not fit the network")
+    # zipfile raises RuntimeError for damage that looks like encryption or an unknown version.
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
         print(f"{path.name} is damaged ({error}) and will be trained again")
         return None
     return Run(spec, history, parameters)

@@ -12,8 +12,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from functools import cache
 from pathlib import Path
 
@@ -22,12 +28,14 @@ import torch
 from tqdm import tqdm
 
 from helpers import activations
-from helpers.batched import PRECISIONS, columns, initial_batch, train_batch
+from helpers.batched import PRECISIONS, train_specs
 from helpers.networks import MNIST_SIZES
-from helpers.records import Examples, Run, Spec, load_run, save_run
+from helpers.records import Examples, Run, SearchError, Spec, load_run, save_run
 from helpers.training import RECORD_EVERY
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "runs"
+
+MOST_PROCESSES = 61  # Windows cannot wait for more
 
 Runs = dict[tuple[str, float, int], Run]
 
@@ -86,7 +94,8 @@ def search(
 
     Raises:
         ValueError: an argument is out of range; the message names it.
-        SearchError: the folder cannot be written to; finished runs are kept.
+        SearchError: the folder cannot be written to, or a training process was killed; finished
+            runs are kept.
     """
     device = device or default_device()
     precision = precision or default_precision(device)
@@ -95,7 +104,14 @@ def search(
     folder = Path(folder)
     specs = {
         (unit, rate, seed): Spec(
-            unit, float(rate), seed, epochs, record_every, tuple(sizes), precision, examples.digest
+            unit,
+            float(rate),
+            int(seed),
+            int(epochs),
+            int(record_every),
+            tuple(int(size) for size in sizes),
+            precision,
+            examples.digest,
         )
         for unit in units
         for rate in for_unit[unit]
@@ -155,38 +171,6 @@ def _check_list(name: str, values: Sequence) -> None:
 # Where the training happens
 
 
-def train_specs(specs: Sequence[Spec], examples: Examples, device: str) -> list[Run]:
-    """Return the runs of these specifications, of one unit, trained as one batch."""
-    first = specs[0]
-    scale = np.float32(examples.scale)
-    seen, unseen = (
-        columns(x.astype(np.float32) * scale, y, first.precision, device)
-        for x, y in (
-            (examples.train_x, examples.train_y),
-            (examples.validation_x, examples.validation_y),
-        )
-    )
-    batch = initial_batch(first.unit, [spec.seed for spec in specs], first.sizes, device)
-    lrs = [spec.lr for spec in specs]
-    with torch.no_grad(), _subnormals_flushed():
-        histories = train_batch(batch, lrs, seen, unseen, first.epochs, first.record_every)
-    return [
-        Run(spec, history, batch.state_dict(row))
-        for row, (spec, history) in enumerate(zip(specs, histories, strict=True))
-    ]
-
-
-@contextmanager
-def _subnormals_flushed() -> Iterator[None]:
-    """Let this thread round subnormal numbers to 0: they change nothing, and some chips crawl."""
-    already = sys.float_info.min / 2 == 0
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(already)
-
-
 def _tasks(missing: Sequence[Spec], device: str) -> list[list[Spec]]:
     """Return lists of runs to train together: all of a unit on a GPU, single runs on a CPU."""
     if device == "cpu":
@@ -200,30 +184,40 @@ def _tasks(missing: Sequence[Spec], device: str) -> list[list[Spec]]:
 def _trained(
     tasks: list[list[Spec]], examples: Examples, device: str, executor: Executor | None
 ) -> Iterator[Run]:
-    if not tasks:
+    if executor is None and (device != "cpu" or len(tasks) < 2):  # not worth starting processes
+        for task in tasks:
+            yield from train_specs(task, examples, device)
         return
-    here = device != "cpu" or len(tasks) == 1  # not worth starting processes for
-    pool = executor or (ThreadPoolExecutor(1) if here else _processes())
-    futures = [pool.submit(train_specs, task, examples, device) for task in tasks]
+    pool = executor or _processes()
+    pending: set[Future[list[Run]]] = set()
+    finished = False
     try:
-        for future in as_completed(futures):
-            yield from future.result()
+        pending = {pool.submit(train_specs, task, examples, device) for task in tasks}
+        while pending:  # in short waits: Windows does not hear Ctrl-C during a wait
+            done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield from future.result()
+        finished = True
+    except BrokenExecutor as error:
+        raise SearchError(
+            "a training process ended before its run did (memory may have been short); "
+            "finished runs are kept, search again to go on"
+        ) from error
     finally:
-        if executor is None and not here:
-            if not all(future.done() for future in futures):
-                _end_processes(pool)
-        else:
-            for future in futures:
+        if executor is not None:
+            for future in pending:
                 future.cancel()
+        elif not finished:
+            _end_processes(pool)
 
 
 @cache
 def _processes() -> ProcessPoolExecutor:
     """Return a pool with a process for each core; it stays for the next search."""
     affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count()
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     spawn = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(cores, spawn, initializer=_start_worker)
+    return ProcessPoolExecutor(min(cores, MOST_PROCESSES), spawn, initializer=_start_worker)
 
 
 def _end_processes(pool: Executor) -> None:

@@ -44,7 +44,7 @@ def _mish(z: Tensor) -> Pass:
     sr = s.mul_(r)
     tanh = q.mul_(sr).add_(sr)
     a = z * tanh
-    return a, tanh.addcmul_(sr.mul_(z), r.neg_().add_(1), value=4)
+    return a, tanh.addcmul_(r.neg_().add_(1), sr.mul_(z), value=4)  # in this order: 0 comes first
 
 
 def _swish(z: Tensor, beta: Tensor) -> Pass:
@@ -66,7 +66,7 @@ def _any_unit(module: nn.Module) -> Callable[..., Pass]:
     return value_and_slope
 
 
-# Piecewise linear: computed in the products' own type, with nothing to lose.
+# Piecewise linear: computed in the products' own type. In bfloat16 LeakyReLU's slope is 0.01001.
 _EXACT: dict[str, Callable[..., Pass]] = {"relu": _relu, "leaky_relu": _leaky_relu}
 _PASSES: dict[str, Callable[..., Pass]] = {
     "sigmoid": _sigmoid,
@@ -80,8 +80,9 @@ def value_and_slope(name: str) -> Callable[..., Pass]:
     """Return the function from z (and β for Swish) to the named unit's value and slope.
 
     z is (R, width, n), β is (R, 1, 1). Both results have z's shape and type and are computed in
-    float32; for Swish the value's derivative with respect to β comes third. Units that are not
-    written out here go through autograd.
+    float32, but for the piecewise linear units, which are computed in z's type; for Swish the
+    value's derivative with respect to β comes third. Units that are not written out here go
+    through autograd.
 
     Raises:
         ValueError: no unit is called so.

@@ -160,7 +160,7 @@ def test_a_dead_run_is_completed_exactly(unit, lr, data, monkeypatch):
     found = []
     honest = module._dead_layer
     monkeypatch.setattr(module, "_dead_layer", lambda *args: found.append(honest(*args)))
-    monkeypatch.setattr(module, "_awake_units", lambda *args: None)
+    monkeypatch.setattr(module, "_awake_neurons", lambda *args: None)
     (whole,), whole_batch = fast(unit, [lr], [0], data, 100)
     assert any(layer is not None for layer in found), "this run was meant to die"
     for mine, theirs in zip(early.curves(), whole.curves(), strict=True):
@@ -172,11 +172,11 @@ def test_a_dead_run_is_completed_exactly(unit, lr, data, monkeypatch):
 @pytest.mark.parametrize(
     ("unit", "lr", "seed"), [("relu", 0.05, 1), ("relu", 0.05, 2), ("mish", 1.0, 0)]
 )
-def test_leaving_out_dead_units_changes_nothing_but_rounding(unit, lr, seed, data, monkeypatch):
+def test_leaving_out_dead_neurons_changes_nothing_but_rounding(unit, lr, seed, data, monkeypatch):
     import helpers.batched as module
 
     left_out = []
-    honest = module._awake_units
+    honest = module._awake_neurons
 
     def watched(*args):
         awake = honest(*args)
@@ -184,10 +184,10 @@ def test_leaving_out_dead_units_changes_nothing_but_rounding(unit, lr, seed, dat
             left_out.append(~awake)
         return awake
 
-    monkeypatch.setattr(module, "_awake_units", watched)
+    monkeypatch.setattr(module, "_awake_neurons", watched)
     (narrow,), narrow_batch = fast(unit, [lr], [seed], data, 40)
-    assert left_out, "most of this run's first-layer units were meant to die"
-    monkeypatch.setattr(module, "_awake_units", lambda *args: None)
+    assert left_out, "most of this run's first-layer neurons were meant to die"
+    monkeypatch.setattr(module, "_awake_neurons", lambda *args: None)
     (whole,), whole_batch = fast(unit, [lr], [seed], data, 40)
     for mine, theirs in zip(narrow.curves(), whole.curves(), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-4)
@@ -198,7 +198,7 @@ def test_leaving_out_dead_units_changes_nothing_but_rounding(unit, lr, seed, dat
     assert torch.equal(narrow_batch.weights[1][0][:, dead], whole_batch.weights[1][0][:, dead])
 
 
-def test_units_that_only_validation_wakes_are_not_left_out(data):
+def test_neurons_that_only_validation_wakes_are_not_left_out(data):
     x, y, validation_x, validation_y = (part.clone() for part in data)
     x[:, 0], validation_x[:, 0] = 0, 1
     torch.manual_seed(3)
@@ -227,7 +227,7 @@ def test_units_that_only_validation_wakes_are_not_left_out(data):
         ("tanh", 0.0, None),  # 0 everywhere, but with slope 1
     ],
 )
-def test_units_are_left_out_only_if_nothing_can_wake_them(unit, bias, awake, data):
+def test_neurons_are_left_out_only_if_nothing_can_wake_them(unit, bias, awake, data):
     import helpers.batched as module
 
     batch = initial_batch(unit, [0], SIZES, "cpu")
@@ -237,7 +237,7 @@ def test_units_are_left_out_only_if_nothing_can_wake_them(unit, bias, awake, dat
         beta.fill_(1)
     seen = forward(batch, data[0].T)
     assert not seen.inputs[1][0, :12].any()
-    found = module._awake_units([seen], seen)
+    found = module._awake_neurons([seen], seen)
     assert (None if found is None else found.nonzero().ravel().tolist()) == awake
 
 
@@ -253,7 +253,7 @@ def test_a_diverged_run_is_completed_as_the_plain_loop_does(data):
 
 @pytest.mark.parametrize("unit", ACTIVATIONS)
 def test_value_and_slope_are_finite_far_out(unit):
-    z = torch.tensor([-1e4, -104.0, -90.0, 0.0, 90.0, 104.0, 1e4]).view(1, 1, 7)
+    z = torch.tensor([-1e38, -1e4, -104.0, -90.0, 0.0, 90.0, 104.0, 1e4, 1e38]).view(1, 1, 9)
     beta = [torch.ones(1, 1, 1)] * (unit == "swish")
     value, slope, *_ = value_and_slope(unit)(z, *beta)
     own = ACTIVATIONS[unit]
@@ -278,6 +278,15 @@ def test_initial_weights_are_those_of_the_plain_loop_and_leave_the_generator_alo
         np.testing.assert_array_equal(batch.state_dict(0)[name], value)
     x = torch.rand(7, 30)
     torch.testing.assert_close(forward(batch, x.T).logits[0].T, model(x).detach())
+
+
+def test_each_beta_of_a_deep_network_is_its_own_layers():
+    sizes = (5, *[4] * 6, 3)
+    batch = initial_batch("swish", [5], sizes, "cpu")
+    torch.manual_seed(5)
+    model = mlp(sizes, "swish")
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(batch.state_dict(0)[name], value)
 
 
 def test_precision_is_one_of_the_known():

@@ -10,6 +10,7 @@ from helpers import activations
 from helpers.activations import UNITS
 from helpers.explorers import mnist_comparison as explore
 from helpers.networks import mlp
+from helpers.plotting import _apart
 from helpers.plotting import mnist_comparison as plots
 from helpers.records import Run, Spec
 from helpers.training import History
@@ -177,3 +178,16 @@ def test_any_ink_is_scaled_and_kept_inside(box):
     assert max(np.ptp(rows), np.ptp(columns)) + 1 == explore.INK_BOX
     assert abs(rows.mean() - 13.5) <= 1
     assert abs(columns.mean() - 13.5) <= 1
+
+
+@pytest.mark.parametrize(
+    ("heights", "places"),
+    [
+        ([], []),
+        ([0, 10, 30], [0, 10, 30]),  # far enough apart: nothing moves
+        ([0, 0, 0, 40], [-10, 0, 10, 40]),  # a cluster spreads; what is clear of it stays
+        ([0, 0, 0, 15], [-11.25, -1.25, 8.75, 18.75]),
+    ],
+)
+def test_labels_are_moved_no_farther_than_they_must(heights, places):
+    assert _apart(heights, 10) == pytest.approx(places)

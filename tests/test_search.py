@@ -19,7 +19,7 @@ import torch
 
 import helpers.search as module
 from helpers import records
-from helpers.records import Examples, SearchError, load_run
+from helpers.records import Examples, SearchError, load_run, save_run
 from helpers.search import default_precision, search, train_specs
 from tests.search_process import RATES, UNITS, examples, run, run_inline
 
@@ -122,24 +122,50 @@ def test_other_examples_or_scale_are_other_runs():
     assert len({a.digest, b.digest, c.digest}) == 3
 
 
-@pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "other"])
+@pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "other", "lock"])
 def test_a_damaged_record_is_trained_again_with_a_notice(
     tmp_path, reference, inline, damage, capsys
 ):
     run(tmp_path, executor=inline)
     victim, other = sorted(tmp_path.glob("*.npz"))[:2]
     content = victim.read_bytes()
+    directory = content.index(b"PK\x01\x02") + 8  # the flag of an encrypted archive
     victim.write_bytes(
         {
             "truncate": content[: len(content) // 2],
             "flip": content[:600] + bytes([content[600] ^ 255]) + content[601:],
             "empty": b"",
             "other": other.read_bytes(),
+            "lock": content[:directory] + b"\1" + content[directory + 1 :],
         }[damage]
     )
     capsys.readouterr()
     assert_same(run(tmp_path, executor=inline), reference)
     assert f"{victim.name} is damaged" in capsys.readouterr().out
+
+
+def test_a_record_without_all_parameters_is_trained_again(tmp_path, reference, inline, capsys):
+    run(tmp_path, executor=inline)
+    victim = sorted(tmp_path.glob("*.npz"))[0]
+    with np.load(victim) as record:
+        arrays = dict(record)
+    del arrays["parameter.2.bias"]
+    np.savez(victim, **arrays)
+    state = torch.get_rng_state()
+    assert_same(run(tmp_path, executor=inline), reference)
+    assert "is damaged (its parameters do not fit the network)" in capsys.readouterr().out
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_an_interrupt_while_writing_leaves_nothing_behind(tmp_path, reference, monkeypatch):
+    def savez(file, **arrays):
+        file.write(b"half a record")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(records.np, "savez", savez)
+    with pytest.raises(KeyboardInterrupt):
+        save_run(reference[PLACES[0]], tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_pickle_in_the_folder_is_not_loaded(tmp_path, inline, capsys):
@@ -353,21 +379,55 @@ def test_an_interrupt_stops_the_own_processes_without_a_word(tmp_path, reference
 
     def stop(runs):
         threads.append(pool._executor_manager_thread)
-        workers.extend(child.pid for child in multiprocessing.active_children())
+        workers.extend(multiprocessing.active_children())
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, on_run=stop)
     for thread in threads:
         thread.join(15)
-    deadline = time.monotonic() + 15
-    while any(map(alive, workers)) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    for worker in workers:
+        worker.join(15)
     assert not any(thread.is_alive() for thread in threads)
-    assert workers and not any(map(alive, workers))
+    assert workers and not any(worker.is_alive() for worker in workers)
     assert complaints == []
     assert module._processes() is not pool
     assert_same(run(tmp_path), reference)
+
+
+def test_a_killed_process_ends_in_a_sentence_and_the_next_search_goes_on(tmp_path, reference):
+    def kill_one(runs):
+        multiprocessing.active_children()[0].kill()
+
+    with pytest.raises(SearchError, match="a training process ended before its run did"):
+        run(tmp_path, on_run=kill_one)
+    assert list(tmp_path.glob("*.npz"))
+    assert_same(run(tmp_path), reference)
+
+
+def test_a_single_run_trains_where_an_interrupt_reaches_it(tmp_path, monkeypatch):
+    def interrupted(*args):
+        assert threading.current_thread() is threading.main_thread()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "train_specs", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        search(["relu"], [0.01], examples(), epochs=1, sizes=(30, 4), folder=tmp_path)
+
+
+def test_numpy_numbers_will_do(tmp_path, inline, capsys):
+    common = {"folder": tmp_path, "executor": inline}
+    search(["relu"], [0.01], examples(), epochs=2, seeds=[1], sizes=(30, 4), **common)
+    search(
+        ["relu"],
+        np.array([0.01]),
+        examples(),
+        epochs=np.int64(2),
+        seeds=np.array([1]),
+        sizes=np.array([30, 4]),
+        **common,
+    )
+    assert found_last(capsys) == 1
 
 
 def test_load_run_of_nothing_is_none(tmp_path, reference):

@@ -10,6 +10,7 @@ import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -96,14 +97,15 @@ def label_lines(ax: Axes, lines: Sequence[Line2D] | None = None, pad: float = 6)
 
 
 def _apart(heights: Sequence[float], needed: float) -> list[float]:
-    # Ascending heights, moved by as much up as down until any two are `needed` apart.
-    up: list[float] = []
-    for height in heights:
-        up.append(max(height, up[-1] + needed) if up else height)
-    down: list[float] = []
-    for height in reversed(heights):
-        down.append(min(height, down[-1] - needed) if down else height)
-    return [(u + d) / 2 for u, d in zip(up, reversed(down), strict=True)]
+    # The places `needed` apart that are nearest, in squares, to the ascending heights. Less
+    # i * needed, they need only ascend: isotonic regression, which pools neighbours.
+    pools: list[list[float]] = []
+    for i, height in enumerate(heights):
+        pools.append([height - i * needed])
+        while len(pools) > 1 and fmean(pools[-2]) > fmean(pools[-1]):
+            pools[-2:] = [pools[-2] + pools[-1]]
+    levels = [fmean(pool) for pool in pools for _ in pool]
+    return [level + i * needed for i, level in enumerate(levels)]
 
 
 def png(figure: Figure, dpi: float | None = None) -> bytes:

@@ -73,7 +73,7 @@ def _panels(title: str, epochs: float, floor: float) -> tuple[Figure, NDArray]:
         else:
             ax.set(ylim=(0, 1.02), ylabel="share classified rightly")
             ax.axhline(0.1, color="0.6", linewidth=0.9, zorder=0)
-            ax.text(0.995, 0.115, "chance", transform=ax.transAxes, color="0.35", ha="right")
+            ax.text(0.995, 0.14, "chance", transform=ax.transAxes, color="0.35", ha="right")
     for ax in axes[1]:
         ax.set_xlabel("epoch")
     figure.suptitle(title, x=0.01, ha="left")
@@ -156,7 +156,7 @@ def rate_grid(
     accuracy = np.asarray(accuracy)
     learned = np.array(outcomes) == "learned"
     shade = np.where(learned, accuracy, np.nan)
-    image = ax.imshow(shade, cmap="Blues", vmin=0.3, vmax=1.0, aspect="auto")
+    image = ax.imshow(shade, cmap="Blues", vmin=0.1, vmax=1.0, aspect="auto")
     symbols = {"diverged": "×", "at chance": "–"}
     for i, unit in enumerate(units):
         for j, rate in enumerate(rates):
@@ -193,7 +193,7 @@ def published_beside_ours(
         ax.plot(accuracies, [i] * len(accuracies), "o", color=style["color"], alpha=0.75)
         ax.plot(published[unit], i, "|", color="black", markersize=18, markeredgewidth=2)
     ax.set_yticks(range(len(ours)), [unit_style(unit)["label"] for unit in ours])
-    ax.invert_yaxis()
+    ax.set_ylim(len(ours) - 0.4, -0.6)
     ax.set_xlabel("test accuracy      (● ours, one a seed   | published)")
     return ax
 
