@@ -17,18 +17,17 @@ import ipywidgets as widgets
 import numpy as np
 import torch
 
-from helpers import activations, spectra, toy
-from helpers.explorers import (
-    Explorer,
-    activation_derivatives,
-    gradient_bounds,
-    mnist_comparison,
-    numerical_stability,
-    relu_approximation,
-)
+from helpers import activations
+from helpers.activation_derivatives import explore as activation_derivatives
+from helpers.explorer import Explorer
+from helpers.gradient_bounds import explore as gradient_bounds
+from helpers.gradient_bounds import spectra, toy
+from helpers.mnist_comparison import explore as mnist_comparison
+from helpers.mnist_comparison.records import Run, Spec
 from helpers.networks import MNIST_SIZES, mlp
+from helpers.numerical_stability import explore as numerical_stability
 from helpers.plotting import use_style
-from helpers.records import Run, Spec
+from helpers.relu_approximation import explore as relu_approximation
 from helpers.training import History
 
 CHANGES = 50

@@ -1,7 +1,7 @@
 """Does the fast search end where the plain loop ends, and choose the same learning rates?
 
 `python -m benchmarks.faithfulness` trains all that notebook 03's section (e) trains, six units at
-eight rates for 1,000 epochs, by `helpers.training.train` in float32 and by `helpers.search` in the
+eight rates for 1,000 epochs, by `helpers.training.train` in float32 and by the search in the
 precision of this machine, and lets the notebook's rule choose each unit's rate from either. Where
 a run of the search failed (diverged, or stayed at chance), 200 epochs of the plain loop show that
 it fails there too. At the rates that the search chooses both ways then train from two more starts.
@@ -18,11 +18,11 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import torch
 
-from helpers import mnist
 from helpers.activations import UNITS
+from helpers.mnist_comparison import mnist
+from helpers.mnist_comparison.records import Examples
+from helpers.mnist_comparison.search import search
 from helpers.networks import MNIST_SIZES, mlp
-from helpers.records import Examples
-from helpers.search import search
 from helpers.training import train
 
 RATES = [float(rate) for rate in np.logspace(-3, 0, 8)]

@@ -19,13 +19,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from helpers import mnist
 from helpers.activations import UNITS
-from helpers.batched import BLOCK, columns, in_blocks
+from helpers.mnist_comparison import mnist
+from helpers.mnist_comparison.batched import BLOCK, columns, in_blocks
+from helpers.mnist_comparison.records import Examples
+from helpers.mnist_comparison.search import default_precision, search
 from helpers.networks import MNIST_SIZES
 from helpers.plotting import unit_style, use_style
-from helpers.records import Examples
-from helpers.search import default_precision, search
 
 BEST = {
     "relu": 0.0027,

@@ -1,6 +1,6 @@
 """Shared code of the notebooks on activation units and weight initialisation.
 
-Importing this package downloads, trains and draws nothing. Read the modules from the ground
-floor up: `activations`, `approximation`, `mnist`, `networks`, `initialization`, `gradients`,
-`training`, `search`; then `plotting`, `explorers` and `checks`, which hold one module a notebook.
+Importing this package downloads, trains and draws nothing. The modules here are the ground floor,
+what several notebooks share; each folder is the room of one notebook. A room imports the ground
+floor and itself, never another room.
 """

@@ -1,0 +1,1 @@
+"""The room of notebook 02: the units' derivatives, and gradients that vanish behind them."""

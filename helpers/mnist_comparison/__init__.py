@@ -1,0 +1,1 @@
+"""The room of notebook 03: MNIST, and the search for each unit's learning rate."""

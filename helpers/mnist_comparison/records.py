@@ -1,0 +1,211 @@
+"""What a training run is made from, and its record on disk.
+
+`search` trains the runs; here are the examples they see, the specification that names a
+run's record, and the run itself. A record is one .npz file, written whole or not at all, and read
+without pickle.
+"""
+
+import ast
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from dataclasses import asdict, dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from helpers.networks import mlp
+from helpers.training import History
+
+# Modules that decide what a run does.
+CODE = (
+    "activations",
+    "mnist_comparison/batched",
+    "networks",
+    "mnist_comparison/slopes",
+    "training",
+)
+CHANCE = 0.2  # guessing one of ten digits is right about once in ten times; twice that
+CURVES = ("epochs", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Raw pixels, and the factor they are multiplied by: what every run of a search sees.
+
+    Attributes:
+        train_x: (n, 784) uint8.
+        train_y: (n,) int64 labels.
+        validation_x: (m, 784) uint8.
+        validation_y: (m,) int64 labels.
+        scale: 1 for raw pixels 0–255, 1/255 for pixels in [0, 1].
+    """
+
+    train_x: NDArray[np.uint8]
+    train_y: NDArray[np.int64]
+    validation_x: NDArray[np.uint8]
+    validation_y: NDArray[np.int64]
+    scale: float = 1.0
+
+    @classmethod
+    def of(
+        cls, train_x: Tensor, train_y: Tensor, validation_x: Tensor, validation_y: Tensor
+    ) -> "Examples":
+        """Return the examples that raw pixel tensors hold, as `mnist.split` gives them.
+
+        Raises:
+            ValueError: a value is not a whole number from 0 to 255.
+        """
+        narrow = []
+        for name, x in (("train_x", train_x), ("validation_x", validation_x)):
+            pixels = x.to(torch.uint8)
+            if not torch.equal(pixels.to(x.dtype), x):
+                raise ValueError(f"{name} holds values other than raw pixels 0–255; see scale=")
+            narrow.append(pixels.numpy())
+        return cls(narrow[0], train_y.numpy(), narrow[1], validation_y.numpy())
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the arrays and the scale, in hexadecimal."""
+        total = hashlib.sha256(repr(self.scale).encode())
+        for array in (self.train_x, self.train_y, self.validation_x, self.validation_y):
+            total.update(np.ascontiguousarray(array).data)
+        return total.hexdigest()
+
+    def __repr__(self) -> str:
+        """Return the sizes and the scale."""
+        sizes = f"{len(self.train_y)} to train, {len(self.validation_y)} held out"
+        return f"Examples({sizes}, scale {self.scale:.4g})"
+
+
+@cache
+def code_digest() -> str:
+    """Return a SHA-256 of the code that trains; comments and layout do not count.
+
+    So a record is found again only by the code that made it, docstrings included, and by a Python
+    version with the same syntax tree.
+    """
+    total = hashlib.sha256()
+    for module in CODE:
+        source = (Path(__file__).parents[1] / f"{module}.py").read_text(encoding="utf-8")
+        total.update(ast.dump(ast.parse(source)).encode())
+    return total.hexdigest()
+
+
+@dataclass(frozen=True)
+class Spec:
+    """All that determines a run, and so its record's name; the device only rounds differently."""
+
+    unit: str
+    lr: float
+    seed: int
+    epochs: int
+    record_every: int
+    sizes: tuple[int, ...]
+    precision: str
+    examples: str
+
+    @property
+    def key(self) -> str:
+        """Name of the record, without its ending."""
+        text = json.dumps({"code": code_digest(), **asdict(self)}, sort_keys=True)
+        return f"{self.unit}-{self.lr:.4g}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its specification, its curves and its final parameters."""
+
+    spec: Spec
+    history: History
+    parameters: dict[str, NDArray[np.float32]]
+
+    def __repr__(self) -> str:
+        """Return the unit, the rate and where the run ended."""
+        end = self.history.validation_accuracy[-1]
+        return f"Run({self.spec.unit}, lr {self.spec.lr:.4g}, held-out accuracy {end:.4f})"
+
+    @property
+    def outcome(self) -> str:
+        """How the run ended.
+
+        `diverged`: the training loss is NaN or infinite; `at chance`: at most CHANCE of the
+        training images are classified rightly; `learned`: everything else.
+        """
+        if not np.isfinite(self.history.train_loss[-1]):
+            return "diverged"
+        return "at chance" if self.history.train_accuracy[-1] <= CHANCE else "learned"
+
+    def model(self) -> nn.Sequential:
+        """Return the trained network, on the CPU in float32."""
+        model = mlp(self.spec.sizes, self.spec.unit)
+        model.load_state_dict({k: torch.from_numpy(v) for k, v in self.parameters.items()})
+        return model
+
+
+class SearchError(RuntimeError):
+    """A search could not go on; what is finished is kept."""
+
+
+def save_run(run: Run, folder: Path) -> None:
+    """Write the run's record into the folder, under a name made from its specification.
+
+    Raises:
+        SearchError: the folder or the file cannot be written; no half-written record is left.
+    """
+    target = folder / f"{run.spec.key}.npz"
+    arrays = {f"curve.{name}": getattr(run.history, name) for name in CURVES}
+    arrays |= {f"parameter.{name}": value for name, value in run.parameters.items()}
+    temporary = None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as file:
+            temporary = Path(file.name)
+            np.savez(file, spec=np.array(json.dumps(asdict(run.spec))), **arrays)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise SearchError(
+            f"could not write a run to {folder} ({error.strerror or error}): free some space or "
+            "pass a writable folder as folder=, and search again; finished runs are kept"
+        ) from error
+    finally:
+        if temporary:
+            temporary.unlink(missing_ok=True)  # it is gone where all went well
+
+
+def load_run(spec: Spec, folder: Path) -> Run | None:
+    """Return the recorded run of this specification, or None where there is none.
+
+    A damaged record is announced and counts as none.
+    """
+    path = folder / f"{spec.key}.npz"
+    if not path.exists():
+        return None
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as record:
+            written = json.loads(str(record["spec"]))
+            if written != json.loads(json.dumps(asdict(spec))):
+                raise ValueError("it belongs to another run")
+            history = History(*(record[f"curve.{name}"] for name in CURVES))
+            parameters = {
+                name.removeprefix("parameter."): record[name]
+                for name in record.files
+                if name.startswith("parameter.")
+            }
+            with torch.device("meta"):
+                network = mlp(spec.sizes, spec.unit).state_dict()
+            if {k: v.shape for k, v in parameters.items()} != {
+                k: v.shape for k, v in network.items()
+            }:
+                raise ValueError("its parameters do not fit the network")
+    # zipfile raises RuntimeError for damage that looks like encryption or an unknown version.
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
+        print(f"{path.name} is damaged ({error}) and will be trained again")
+        return None
+    return Run(spec, history, parameters)

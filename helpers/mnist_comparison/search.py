@@ -1,0 +1,247 @@
+"""Many training runs: the learning-rate search of problem 3, resumable and spread over cores.
+
+Notebook 03 calls `search`. Each run is one network trained as `helpers.training.train` does, but
+through `batched`; each finished run is written to disk at once (`records`) under a
+name made from all that determines it, so that a search that was interrupted or killed goes on
+where it was.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from helpers import activations
+from helpers.mnist_comparison.batched import PRECISIONS, train_specs
+from helpers.mnist_comparison.records import Examples, Run, SearchError, Spec, load_run, save_run
+from helpers.networks import MNIST_SIZES
+from helpers.training import RECORD_EVERY
+
+FOLDER = Path(__file__).resolve().parents[2] / "data" / "runs"
+
+MOST_PROCESSES = 61  # Windows cannot wait for more
+
+Runs = dict[tuple[str, float, int], Run]
+
+
+def default_device() -> str:
+    """Return `cuda` where torch has a GPU, else `cpu`."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def default_precision(device: str) -> str:
+    """Return `bfloat16` where the device has it in hardware, else `float32`."""
+    if device == "cuda":
+        able = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        chip = torch.cpu.get_capabilities()
+        able = chip.get("amx_bf16") or chip.get("avx512_bf16")
+    return "bfloat16" if able else "float32"
+
+
+def search(
+    units: Sequence[str],
+    rates: Sequence[float] | Mapping[str, Sequence[float]],
+    examples: Examples,
+    *,
+    epochs: int,
+    seeds: Sequence[int] = (0,),
+    sizes: Sequence[int] = MNIST_SIZES,
+    record_every: int = RECORD_EVERY,
+    precision: str | None = None,
+    device: str | None = None,
+    folder: Path | str = FOLDER,
+    executor: Executor | None = None,
+    on_run: Callable[[Runs], None] | None = None,
+) -> Runs:
+    """Train one network for every unit, rate and seed; return the runs by (unit, rate, seed).
+
+    Args:
+        units: names in `helpers.activations.ACTIVATIONS`.
+        rates: learning rates, positive; the same for all units, or a list for each unit.
+        examples: what to train and validate on.
+        epochs: steps of full-batch gradient descent.
+        seeds: seeds of the initial weights.
+        sizes: layer widths.
+        record_every: epochs from one record to the next.
+        precision: type of the matrix products, `float32` or `bfloat16`; by default bfloat16 where
+            the hardware has it. Weights, units and loss are float32 either way.
+        device: `cpu` or `cuda`; by default a GPU where there is one, with all rates and seeds of
+            a unit as one batch.
+        folder: where records are kept.
+        executor: runs the training elsewhere, such as Dask's `Client(...).get_executor()`; by
+            default a process for each core, or this process's GPU.
+        on_run: called with all finished runs after each new one, to redraw curves.
+
+    Returns:
+        The runs, in the order of units, rates and seeds.
+
+    Raises:
+        ValueError: an argument is out of range; the message names it.
+        SearchError: the folder cannot be written to, or a training process was killed; finished
+            runs are kept.
+    """
+    device = device or default_device()
+    precision = precision or default_precision(device)
+    for_unit = rates if isinstance(rates, Mapping) else dict.fromkeys(units, rates)
+    _check(units, for_unit, seeds, epochs, precision)
+    folder = Path(folder)
+    specs = {
+        (unit, rate, seed): Spec(
+            unit,
+            float(rate),
+            int(seed),
+            int(epochs),
+            int(record_every),
+            tuple(int(size) for size in sizes),
+            precision,
+            examples.digest,
+        )
+        for unit in units
+        for rate in for_unit[unit]
+        for seed in seeds
+    }
+    runs = {place: run for place, spec in specs.items() if (run := load_run(spec, folder))}
+    missing = [spec for place, spec in specs.items() if place not in runs]
+    print(
+        f"{len(specs)} runs of {epochs} epochs, products in {precision} on {device}: "
+        f"{len(runs)} found in {folder.name}/, {len(missing)} to train"
+    )
+    places = {spec: place for place, spec in specs.items()}
+    bar = tqdm(total=len(missing), unit="run", smoothing=0, leave=False, file=sys.stdout)
+    try:
+        for run in _trained(_tasks(missing, device), examples, device, executor):
+            save_run(run, folder)
+            runs[places[run.spec]] = run
+            bar.update()
+            if on_run:
+                on_run({place: runs[place] for place in specs if place in runs})
+    except KeyboardInterrupt:
+        print(f"Interrupted: {len(runs)} of {len(specs)} runs are kept; run this again to go on.")
+        raise
+    finally:
+        bar.close()
+    return {place: runs[place] for place in specs}
+
+
+def _check(
+    units: Sequence[str],
+    rates: Mapping[str, Sequence[float]],
+    seeds: Sequence[int],
+    epochs: int,
+    precision: str,
+) -> None:
+    _check_list("units", units)
+    for unit in units:
+        activations.get(unit)
+        if unit not in rates:
+            raise ValueError(f"rates has no entry for {unit!r}; give a list for each unit")
+        _check_list("rates", rates[unit])
+        if not all(np.isfinite(rate) and rate > 0 for rate in rates[unit]):
+            raise ValueError(f"rates is {list(rates[unit])}; every rate must be positive, finite")
+    _check_list("seeds", seeds)
+    if epochs < 1:
+        raise ValueError(f"epochs is {epochs}; it must be at least 1")
+    if precision not in PRECISIONS:
+        known = ", ".join(PRECISIONS)
+        raise ValueError(f"precision {precision!r} unknown; choose from {known}")
+
+
+def _check_list(name: str, values: Sequence) -> None:
+    if isinstance(values, str) or not len(values) or len(set(values)) < len(values):
+        raise ValueError(f"{name} is {values!r}; give one or more different values in a list")
+
+
+# Where the training happens
+
+
+def _tasks(missing: Sequence[Spec], device: str) -> list[list[Spec]]:
+    """Return lists of runs to train together: all of a unit on a GPU, single runs on a CPU."""
+    if device == "cpu":
+        return [[spec] for spec in sorted(missing, key=lambda spec: spec.lr)]
+    by_unit: dict[str, list[Spec]] = {}
+    for spec in missing:
+        by_unit.setdefault(spec.unit, []).append(spec)
+    return list(by_unit.values())
+
+
+def _trained(
+    tasks: list[list[Spec]], examples: Examples, device: str, executor: Executor | None
+) -> Iterator[Run]:
+    if executor is None and (device != "cpu" or len(tasks) < 2):  # not worth starting processes
+        for task in tasks:
+            yield from train_specs(task, examples, device)
+        return
+    pool = executor or _processes()
+    pending: set[Future[list[Run]]] = set()
+    finished = False
+    try:
+        pending = {pool.submit(train_specs, task, examples, device) for task in tasks}
+        while pending:  # in short waits: Windows does not hear Ctrl-C during a wait
+            done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield from future.result()
+        finished = True
+    except BrokenExecutor as error:
+        raise SearchError(
+            "a training process ended before its run did (memory may have been short); "
+            "finished runs are kept, search again to go on"
+        ) from error
+    finally:
+        if executor is not None:
+            for future in pending:
+                future.cancel()
+        elif not finished:
+            _end_processes(pool)
+
+
+@cache
+def _processes() -> ProcessPoolExecutor:
+    """Return a pool with a process for each core; it stays for the next search."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    spawn = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(min(cores, MOST_PROCESSES), spawn, initializer=_start_worker)
+
+
+def _end_processes(pool: Executor) -> None:
+    """Stop workers that are still training, and forget their pool.
+
+    What waits is not cancelled: the pool's thread marks it as broken off, and before Python 3.12
+    it fails, aloud, on a future that was cancelled.
+    """
+    workers = list((getattr(pool, "_processes", None) or {}).values())
+    _processes.cache_clear()
+    pool.shutdown(wait=False)
+    for worker in workers:
+        worker.terminate()
+
+
+def _start_worker() -> None:
+    """Make a worker single-threaded, deaf to Ctrl-C, and no longer-lived than its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and stops the pool
+    torch.set_num_threads(1)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

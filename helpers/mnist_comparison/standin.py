@@ -1,0 +1,131 @@
+"""Digits that stand in where MNIST cannot be had: drawn from fonts and bent.
+
+Used by `mnist` only. Every digit of a few of matplotlib's own fonts is drawn once, large,
+in three stroke widths; an image shows one of these under a random affine map and a smooth random
+displacement (P. Simard, D. Steinkraus and J. Platt, Best practices for convolutional neural
+networks applied to visual document analysis, 2003).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
+
+# Fonts whose ten digits look as one writes them: no old-style figures, no dot inside the zero.
+FONTS = (
+    *("DejaVuSans", "DejaVuSans-Oblique", "DejaVuSerif", "STIXGeneral"),
+    *("cmss10", "STIXGeneralItalic", "cmtt10"),
+)
+SIDE = 28  # pixels
+HEIGHT = 18.0  # pixels: stretched by up to SCALE it fills 21 of the 28 rows; in MNIST it is 20
+STROKES = (0.0, 0.4, 0.8)  # pixels by which the outline is moved outwards
+ROTATION = 0.18  # radians, to either side
+SHEAR = 0.25  # pixels sideways for each pixel up, to either side
+SCALE = 0.18  # each axis is stretched by a factor within 1 ± SCALE
+SHIFT = 1.0  # pixels along each axis, to either side
+BEND = 1.4  # pixels: standard deviation of the displacement at each knot
+KNOTS = 4  # knots along each axis
+COARSE, FINE = 2, 8  # samples for each pixel: of the distances to an outline, of a large picture
+BATCH = 500  # images drawn at once, so that the arrays stay in the cache
+
+
+def draw(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """`count` images (uint8, 0–255, shape (count, 28, 28)) and their labels (int64, 0–9).
+
+    All arithmetic is in float64 and rounded to the nearest sample, so that the same `rng` gives the
+    same images whatever the platform.
+    """
+    pictures = _pictures()
+    labels = rng.integers(10, size=count, dtype=np.int64)
+    styles = rng.integers(len(pictures), size=count)
+    images = np.empty((count, SIDE, SIDE), dtype=np.uint8)
+    for start in range(0, count, BATCH):
+        part = slice(start, min(start + BATCH, count))
+        columns, rows = _warped(len(labels[part]), rng)
+        images[part] = pictures[
+            styles[part, None, None], labels[part, None, None], _sample(rows), _sample(columns)
+        ]
+    return images, labels
+
+
+def _sample(z: np.ndarray) -> np.ndarray:
+    """Indices into a large picture of coordinates in pixels from its middle."""
+    return np.clip((z + SIDE / 2) * FINE, 0, SIDE * FINE - 1).astype(np.intp)
+
+
+def _warped(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """What each pixel shows: x and y in pixels from the middle, each of shape (count, 28, 28)."""
+    bend_x, bend_y = _bends(count, rng)
+    angle = rng.uniform(-ROTATION, ROTATION, (count, 1, 1))
+    shear = rng.uniform(-SHEAR, SHEAR, (count, 1, 1))
+    width, height = rng.uniform(1 - SCALE, 1 + SCALE, (2, count, 1, 1))
+    shift_x, shift_y = rng.uniform(-SHIFT, SHIFT, (2, count, 1, 1))
+    middle = np.arange(SIDE) - (SIDE - 1) / 2
+    x = bend_x + (middle[None, None, :] - shift_x)
+    y = bend_y + (middle[None, :, None] - shift_y)
+    cos, sin = np.cos(angle), np.sin(angle)
+    turned_x, turned_y = cos * x + sin * y, cos * y - sin * x
+    return (turned_x + shear * turned_y) / width, turned_y / height
+
+
+def _bends(count: int, rng: np.random.Generator) -> np.ndarray:
+    """Smooth displacements in pixels, shape (2, count, 28, 28): cosine bells at random knots."""
+    knots = rng.normal(0, BEND, (2, count, KNOTS, KNOTS))
+    away = np.linspace(0, KNOTS - 1, SIDE)[:, None] - np.arange(KNOTS)
+    bells = np.where(abs(away) < 1, (1 + np.cos(np.pi * away)) / 2, 0)  # (28, KNOTS), rows sum to 1
+    return bells @ knots @ bells.T
+
+
+@cache
+def _pictures() -> np.ndarray:
+    """Every digit, large, in every style (font and stroke width): uint8 (styles, 10, 224, 224)."""
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    files = [folder / f"{font}.ttf" for font in FONTS]
+    depth = np.stack([[_depth(file, str(digit)) for digit in range(10)] for file in files])
+    near = [np.interp(_places(FINE), _places(COARSE), one) for one in np.eye(SIDE * COARSE)]
+    inside = np.transpose(near) @ depth @ near
+    shades = [np.clip(0.5 + inside + stroke, 0, 1) * 255 for stroke in STROKES]
+    return np.rint(np.concatenate(shades)).astype(np.uint8)
+
+
+def _depth(font: Path, digit: str) -> np.ndarray:
+    """How deep inside a digit points lie, in pixels, negative outside: shape (56, 56).
+
+    The distance to the outline changes slowly, so a coarse grid of points will do.
+    """
+    start, end = _outline(font, digit)
+    points = _places(COARSE)
+    x, y = points[None, :, None], points[:, None, None]
+    (x0, y0), (dx, dy) = start.T, (end - start).T
+    along = np.clip(((x - x0) * dx + (y - y0) * dy) / (dx * dx + dy * dy), 0, 1)
+    squared = (x - x0 - along * dx) ** 2 + (y - y0 - along * dy) ** 2
+    spans = (y0 <= y) != (y0 + dy <= y)  # the pieces that a ray to the right may cross
+    crossed = spans & (x < x0 + (y - y0) * dx / np.where(dy == 0, 1, dy))
+    sign = np.where(crossed.sum(axis=-1) % 2 == 1, 1, -1)
+    return sign * np.sqrt(squared.min(axis=-1))
+
+
+def _places(samples: int) -> np.ndarray:
+    """Where the samples lie along an axis, in pixels from the middle."""
+    return (np.arange(SIDE * samples) + 0.5) / samples - SIDE / 2
+
+
+def _outline(font: Path, digit: str) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and ends of the straight pieces of a digit's outline in pixels, each (pieces, 2).
+
+    The digit is `HEIGHT` pixels high and stands in the middle; y points down.
+    """
+    path = TextPath((0, 0), digit, size=HEIGHT, prop=FontProperties(fname=str(font)))
+    polygons = path.to_polygons()
+    start = np.concatenate([np.asarray(polygon)[:-1] for polygon in polygons])
+    end = np.concatenate([np.asarray(polygon)[1:] for polygon in polygons])
+    low, high = start.min(axis=0), start.max(axis=0)
+    pieces = (start != end).any(axis=1)
+    scale = np.array([1, -1]) * HEIGHT / (high[1] - low[1])
+    start, end = ((points[pieces] - (low + high) / 2) * scale for points in (start, end))
+    return start, end

@@ -1,0 +1,1 @@
+"""The room of notebook 04: where floating point ends, and how weights must start."""

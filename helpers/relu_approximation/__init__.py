@@ -1,0 +1,1 @@
+"""The room of notebook 01: how well ReLU nets draw x²."""

@@ -1,0 +1,401 @@
+"""Notebook 02: its figures and explorers, and every claim of its text that can be computed."""
+
+import math
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from helpers import activations
+from helpers.activation_derivatives import explore, plots
+from helpers.activations import UNITS
+from helpers.networks import mlp
+from helpers.plotting import use_style
+
+NOTEBOOK = Path(__file__).parents[2] / "notebooks/solutions/02_activation_derivatives.ipynb"
+Z = np.linspace(-3, 3, 121)
+
+
+@pytest.fixture(autouse=True)
+def style():
+    with plt.rc_context():
+        use_style()
+        yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return nbformat.read(NOTEBOOK, 4).cells
+
+
+@pytest.fixture(scope="module")
+def text(cells):
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+def labels(ax):
+    return {line.get_label() for line in ax.lines} | {text.get_text() for text in ax.texts}
+
+
+# --- figures -------------------------------------------------------------------------------------
+
+
+def test_value_and_slope_draws_tangents_and_marks_their_slopes():
+    left, right = plots.value_and_slope(Z, Z**2, 2 * Z, "tanh", at=(-1, 2))
+    assert left.get_xlabel() == right.get_xlabel() == "pre-activation $z$"
+    assert left.get_ylabel() != right.get_ylabel()
+    np.testing.assert_array_equal(left.lines[0].get_ydata(), Z**2)
+    tangent = left.lines[1].get_xydata()
+    assert np.diff(tangent, axis=0)[0] @ [2, 1] == pytest.approx(0)  # slope -2 at z = -1
+    assert [text.get_text() for text in right.texts] == ["-2", "4"]
+    again = plots.value_and_slope(Z, Z, Z, "relu", axes=(left, right))
+    assert again == (left, right)
+
+
+def test_a_jump_is_a_gap_and_all_else_is_drawn():
+    ax = plots.unit_curves(Z, {"relu": activations.relu_derivative(Z)})
+    drawn = ax.lines[0].get_ydata()
+    assert np.isnan(drawn).sum() == 1
+    assert labels(ax) == {"ReLU"}
+    smooth = plots.unit_curves(Z, {"swish": activations.swish_derivative(Z)})
+    assert np.isfinite(smooth.lines[0].get_ydata()).all()
+
+
+def test_a_log_axis_hides_no_zero():
+    with pytest.raises(ValueError, match="'relu' has values <= 0"):
+        plots.unit_curves(Z, {"relu": activations.relu(Z)}, yscale="log")
+    ax = plots.unit_curves([1, 2, 3], {"sigmoid": [1e-1, 1e-9, 1e-18]}, yscale="log")
+    exponents = np.log10(ax.get_yticks())
+    np.testing.assert_allclose(exponents, np.round(exponents), atol=1e-9)
+    assert len(exponents) >= 3
+
+
+def test_step_errors_marks_both_smallest():
+    ax = plots.step_errors([1e-3, 1e-2, 1e-1], {"one-sided": [3, 1, 2], "central": [2, 4, 0.5]})
+    assert labels(ax) == {"one-sided", "central", "1e+00", "5e-01"}
+    assert ax.get_xscale() == ax.get_yscale() == "log"
+    assert "step" in ax.get_xlabel()
+
+
+def test_lost_digits_are_lifted_to_the_floor():
+    ax = plots.lost_digits([0, 1, 2], {"tanh": np.array([0, 1e-9, 0.5])}, 1e-7, title="t")
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [1e-7, 1e-7, 0.5])
+    assert ax.get_ylim()[0] < 1e-7
+    assert ax.get_title(loc="left") == "t"
+
+
+def test_beta_family_tells_betas_apart_without_colour():
+    ax = plots.beta_family(Z, {b: activations.swish(Z, b) for b in (0.0, 0.5, 1.0, 10.0)}, "f")
+    assert [line.get_label() for line in ax.lines] == ["β = 0", "β = 0.5", "β = 1", "β = 10"]
+    assert len({line.get_linestyle() for line in ax.lines}) == 4
+
+
+def test_lowest_points_are_marked_where_they_are():
+    ax = plots.lowest_points(Z, {"swish": activations.swish(Z)}, {"swish": (-1.28, -0.28)})
+    assert ax.lines[1].get_xydata().tolist() == [[-1.28, -0.28]]
+    assert "-0.2800 at -1.280" in labels(ax)
+    assert ax.get_ylim()[0] < -0.28
+
+
+def test_gradients_by_layer_and_by_scale_show_median_and_spread():
+    sizes = np.array([[1e-3, 1e-1], [1e-2, 1e-1], [1e-1, 1e-1]])
+    ax = plots.gradient_by_layer({"tanh": [1e-2, 1e-1]}, {"tanh": sizes})
+    assert ax.get_yscale() == "log"
+    (points,) = ax.containers
+    np.testing.assert_allclose(points.lines[0].get_ydata(), [1e-2, 1e-1])
+    bar = points.lines[2][0].get_segments()[0]
+    np.testing.assert_allclose(bar[:, 1], [1e-3, 1e-1])
+    ax = plots.gradient_by_scale([0.5, 2], {"relu": sizes}, {"Xavier": 1.0})
+    assert {"ReLU", "Xavier"} <= labels(ax)
+    assert "weight scale" in ax.get_xlabel()
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [1e-2, 1e-1])
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda ax: plots.unit_curves(Z, {"tanh": Z}, ax),
+        lambda ax: plots.step_errors([1, 2], {"central": [1, 2]}, ax),
+        lambda ax: plots.lost_digits(Z, {"tanh": Z**2}, 1e-7, ax),
+        lambda ax: plots.beta_family(Z, {1.0: Z}, "f", ax),
+        lambda ax: plots.lowest_points(Z, {"mish": Z}, {"mish": (0, -1)}, ax),
+        lambda ax: plots.gradient_by_layer({"tanh": [1, 2]}, {"tanh": np.ones((3, 2))}, ax),
+        lambda ax: plots.gradient_by_scale([1, 2], {"tanh": np.ones((2, 2))}, {}, ax),
+    ],
+)
+def test_every_figure_draws_on_the_axes_given_and_labels_them(draw):
+    ax = plt.figure().subplots()
+    assert draw(ax) is ax
+    assert ax.get_xlabel()
+    assert ax.get_ylabel()
+    assert plt.get_fignums() == [ax.figure.number]
+
+
+# --- explorers -----------------------------------------------------------------------------------
+
+
+def opened(make):
+    """Return the explorer; `axes_of` knows the figure that it was made with."""
+    figures = []
+
+    def figure(*args, **kwargs):
+        figures.append(Figure(*args, **kwargs))
+        return figures[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(explore, "Figure", figure)
+        explorer = make()
+    explorer.drawn_on = figures[0]
+    return explorer
+
+
+def axes_of(explorer):
+    return explorer.drawn_on.axes
+
+
+def test_tangents_starts_with_a_saturated_sigmoid():
+    explorer = opened(explore.tangents)
+    assert "Sigmoid at z = 4: value 0.982, slope 0.01766" in explorer.sentence
+    assert "at best, 0.25 times" in explorer.sentence
+    value, slope = axes_of(explorer)
+    np.testing.assert_allclose(
+        value.lines[0].get_ydata(), activations.sigmoid(value.lines[0].get_xdata())
+    )
+    (x0, x1), (y0, y1) = value.lines[1].get_data()
+    assert (y1 - y0) / (x1 - x0) == pytest.approx(activations.sigmoid_derivative(4.0))
+    assert slope.lines[1].get_xydata()[0] == pytest.approx([4, 0.01766], abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def one_tangents():
+    return opened(explore.tangents)
+
+
+@pytest.fixture(scope="module")
+def one_depth():
+    return opened(explore.depth)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_tangents_goes_everywhere(one_tangents, unit):
+    for z, beta in ((-8, 0), (0, 1), (8, 5)):
+        one_tangents.set(unit=unit, z=z, beta=beta)
+        assert one_tangents.sentence.startswith(activations.get(unit).label)
+        assert f"at z = {z}:" in one_tangents.sentence
+        assert (f"β = {beta}" in one_tangents.sentence) == (unit == "swish")
+        options = {"beta": beta} if unit == "swish" else {}
+        slope = axes_of(one_tangents)[1].lines[1].get_ydata()[0]
+        assert slope == pytest.approx(activations.get(unit).derivative(z, **options))
+
+
+def test_beta_moves_only_swish(one_tangents):
+    explorer = one_tangents
+    explorer.set(unit="sigmoid", z=1, beta=1)
+    before = explorer.sentence
+    explorer.controls["beta"].value = 3
+    assert explorer.sentence == before
+    explorer.set(unit="swish", z=1, beta=0)
+    assert "slope 0.5" in explorer.sentence
+
+
+def test_depth_starts_with_ten_sigmoid_layers():
+    explorer = opened(explore.depth)
+    assert "10 layers leave 1.8e-07" in explorer.sentence
+    assert "everywhere it would be 9.5e-07" in explorer.sentence
+    _, products = axes_of(explorer)
+    sigmoid = products.lines[UNITS.index("sigmoid")].get_ydata()
+    assert sigmoid[10] == pytest.approx(explore.typical_slope("sigmoid", 1.0) ** 10)
+    assert products.lines[len(UNITS)].get_xydata()[0] == pytest.approx([10, sigmoid[10]])
+    picture = explorer._picture.value
+    explorer.controls["layers"].value = 20
+    assert explorer._picture.value != picture
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_depth_goes_everywhere(one_depth, unit):
+    explorer = one_depth
+    for layers, spread, scale in ((1, 0.1, 16), (30, 10**1.5, 0.25), (30, 0.1, 16)):
+        explorer.set(unit=unit, layers=layers, spread=spread, scale=scale)
+        rate = scale * explore.typical_slope(unit, spread)
+        assert f"{rate**layers:.2g} of it" in explorer.sentence
+        _, products = axes_of(explorer)
+        low, high = products.get_ylim()
+        for line in products.lines[: len(UNITS)]:
+            assert low < line.get_ydata().min()
+            assert line.get_ydata().max() < high
+
+
+def test_explorers_reset(one_tangents, one_depth):
+    for explorer in (one_tangents, one_depth):
+        explorer.children[0].children[-1].click()
+        first = explorer.sentence
+        explorer.controls["unit"].value = "relu"
+        assert explorer.sentence != first
+        reset = explorer.children[0].children[-1]
+        assert reset.description == "Reset"
+        reset.click()
+        assert explorer.sentence == first
+
+
+# --- what the text says --------------------------------------------------------------------------
+
+NEAR, FAR = np.linspace(-6, 6, 120_000), np.linspace(-60, 60, 120_000)
+
+
+def peak(name):
+    return activations.get(name).derivative(np.linspace(-6, 6, 1_200_001)).max()
+
+
+def flat(name, z):
+    return np.mean(np.abs(activations.get(name).derivative(z)) < 0.1)
+
+
+def test_largest_slopes(text):
+    assert peak("sigmoid") == 0.25
+    assert peak("tanh") == peak("relu") == peak("leaky_relu") == 1
+    assert f"{peak('swish'):.4f}" == "1.0998"
+    assert f"{peak('mish'):.4f}" == "1.0885"
+    assert peak("swish") < 1.0999
+    assert r"\le 1.0999" in text
+    assert peak("mish") < 1.0885
+    assert r"\le 1.0885" in text
+    for beta in (0.3, 4.0):  # the same for every β > 0
+        z = np.linspace(0, 6 / beta, 1_000_001)
+        assert activations.swish_derivative(z, beta).max() == pytest.approx(peak("swish"))
+
+
+def test_flat_shares(text):
+    saturating, others = ("sigmoid", "tanh"), ("relu", "leaky_relu", "swish", "mish")
+    shares = {name: flat(name, NEAR) for name in UNITS}
+    assert [round(100 * shares[name]) for name in saturating] == [66, 70]
+    assert min(shares[name] for name in others) == pytest.approx(0.34, abs=0.005)
+    assert max(shares[name] for name in others) == pytest.approx(0.5, abs=0.001)
+    assert "66 to 70 %" in text
+    assert "34 to 50 %" in text
+    assert all(flat(name, FAR) > 0.96 for name in saturating)
+    assert all(0.48 < flat(name, FAR) < 0.51 for name in others)
+
+
+def test_typical_slopes(text):
+    typical = explore.typical_slope
+    for spread in (0.1, 1, 10, 30):
+        assert typical("relu", spread) == pytest.approx(math.sqrt(0.5), rel=1e-6)
+    assert f"{typical('tanh', 10):.2f}" == "0.23"
+    assert f"{typical('sigmoid', 10):.2f}" == "0.08"
+    assert "down to 0.23, the sigmoid to 0.08" in text
+    for name in ("tanh", "sigmoid"):  # falls like one over the root of the spread
+        assert typical(name, 30) / typical(name, 10) == pytest.approx(3**-0.5, rel=0.01)
+    assert typical("tanh", 0.1) == pytest.approx(1, abs=0.011)
+
+
+def test_products_over_thirty_layers(text):
+    assert 0.25**30 == pytest.approx(9e-19, rel=0.05)
+    assert r"9 \cdot 10^{-19}" in text
+    ordinary = {name: explore.typical_slope(name, 1.0) ** 30 for name in UNITS}
+    assert all(product < 1e-4 for product in ordinary.values())
+    best = min(product for name, product in ordinary.items() if name != "sigmoid")
+    assert 13.5 < math.log10(best / ordinary["sigmoid"]) < 16
+
+
+def test_tanh_is_a_scaled_sigmoid():
+    z = np.linspace(-20, 20, 2001)
+    np.testing.assert_allclose(np.tanh(z), 2 * activations.sigmoid(2 * z) - 1, atol=1e-15)
+
+
+def test_lowest_point_of_swish_is_lambert():
+    w = 0.2784645427610738  # W(1/e), the solution of w e^w = 1/e
+    assert w * math.exp(w) == pytest.approx(math.exp(-1), rel=1e-14)
+    assert activations.swish_derivative(-1 - w) == pytest.approx(0, abs=1e-14)
+    assert activations.swish(-1 - w) == pytest.approx(-w, rel=1e-14)
+    assert activations.swish(np.linspace(-50, 50, 100_001)).min() >= -w
+    assert activations.mish(np.linspace(-50, 50, 100_001)).min() == pytest.approx(-0.3088, abs=1e-4)
+
+
+def test_three_answers_at_the_kink_and_the_printed_slips():
+    relu, h = activations.relu, 1e-5
+    assert (relu(h) - relu(-h)) / (2 * h) == 0.5
+    z = torch.zeros(1, requires_grad=True)
+    torch.relu(z).sum().backward()
+    assert z.grad.item() == 0
+    t = activations.sigmoid(-3.0)  # 3(c)'s e^{βx}
+    assert t + 3 * t * (1 - t) == pytest.approx(0.1830, abs=1e-4)
+    assert activations.swish_derivative(3.0) == pytest.approx(1.0881, abs=1e-4)
+
+
+def test_float32_loses_the_textbook_forms():
+    z = np.array([-1000, 1000], dtype=np.float32)
+    with np.errstate(all="ignore"):
+        assert np.isnan((np.exp(z) / (1 + np.exp(z)))[1])
+        assert np.isnan((np.exp(-z) / (1 + np.exp(-z)) ** 2)[0])
+    t = torch.tensor([20.0], requires_grad=True)
+    torch.sigmoid(t).sum().backward()
+    assert t.grad.item() == 0
+    assert activations.sigmoid_derivative(np.float32(20)) == pytest.approx(2.06e-9, rel=1e-3)
+    assert np.log(np.finfo(np.float32).max) == pytest.approx(88.7, abs=0.03)
+
+
+def test_error_of_differences_is_v_shaped():
+    def error(h):
+        return abs((np.exp(1 + h) - np.exp(1 - h)) / (2 * h) - np.e)
+
+    assert error(1e-13) > 1e-5 > 1e-9 > error(1e-5)
+    assert error(1e-1) / error(1e-2) == pytest.approx(100, rel=0.02)  # falls with h²
+
+
+# --- the networks of the notebook, run by the notebook's own cell --------------------------------
+
+
+@pytest.fixture(scope="module")
+def pass_through(cells):
+    (cell,) = [cell for cell in cells if "def pass_through" in cell.source]
+    source = cell.source[: cell.source.index("seeds = ")]
+    names = dict(torch=torch, nn=torch.nn, np=np, activations=activations, mlp=mlp)
+    threads = torch.get_num_threads()
+    exec(source, names)
+    yield names["pass_through"]
+    torch.set_num_threads(threads)
+
+
+SEEDS = range(3)
+
+
+@pytest.mark.parametrize("name", ["tanh", "relu", "swish", "sigmoid"])
+def test_slopes_of_the_forward_pass_predict_the_gradient(pass_through, name):
+    runs = [pass_through(name, 1.0, seed) for seed in SEEDS]
+    slopes, gradients = (
+        np.median([run[0] for run in runs], 0),
+        np.median([run[1] for run in runs], 0),
+    )
+    predicted = np.cumprod(slopes[::-1])[::-1]
+    assert len(predicted) == 30
+    assert np.all(np.abs(np.log(gradients / predicted)) < np.log(3))
+    if name == "sigmoid":
+        assert gradients[0] < 0.25**30 * 1.5
+    assert np.argmax(gradients) > 25
+
+
+def first(pass_through, name, scale):
+    return np.median([pass_through(name, scale, seed)[1][0] for seed in SEEDS])
+
+
+def test_tanh_does_best_at_scale_one(pass_through):
+    ends = {name: first(pass_through, name, 1.0) for name in ("tanh", "relu", "swish", "sigmoid")}
+    assert sorted(ends, key=ends.get) == ["sigmoid", "swish", "relu", "tanh"]
+    assert ends["tanh"] > 0.03
+
+
+def test_the_weights_alone_decide_between_vanishing_and_exploding(pass_through):
+    assert first(pass_through, "sigmoid", 8.0) < 1 < first(pass_through, "sigmoid", 16.0)
+    assert first(pass_through, "tanh", 1.0) < 1 < first(pass_through, "tanh", 2**0.5)
+    assert 0.1 < first(pass_through, "relu", 2**0.5) < 10
+    assert first(pass_through, "relu", 3**-0.5) < 1e-9
+    # Without biases a ReLU network is homogeneous: the gradient passes 29 matrices of weights.
+    ratio = first(pass_through, "relu", 2.0) / first(pass_through, "relu", 1.0)
+    assert ratio == pytest.approx(2**29, rel=1e-6)
+    small, large = (np.median(pass_through("sigmoid", g, 0)[0]) for g in (1.0, 16.0))
+    assert large / small == pytest.approx(1 / 3, rel=0.15)

@@ -1,0 +1,206 @@
+"""The stand-in, the split and the titles; on the real data too where MNIST_DIR names them."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from helpers.mnist_comparison import mnist, standin
+
+REAL = os.environ.get("MNIST_DIR")
+needs_real = pytest.mark.skipif(not REAL, reason="MNIST_DIR names no folder with MNIST")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return mnist.stand_in()
+
+
+def numbered(train=50, test=20):
+    """Data whose first pixel, second pixel and label tell where each image came from."""
+    images = np.zeros((train + test, 28, 28), dtype=np.uint8)
+    images[:, 0, 0] = images[:, 0, 1] = np.arange(train + test)
+    labels = np.arange(train + test) % 10
+    parts = (images[:train], labels[:train], images[train:], labels[train:])
+    return mnist.Mnist(*parts, "MNIST", True, "0" * 64)
+
+
+# --- the stand-in ---
+
+
+def test_stand_in_has_the_sizes_of_the_protocol(digits):
+    assert digits.train_images.shape == (12000, 28, 28)
+    assert digits.test_images.shape == (10000, 28, 28)
+    assert digits.train_images.dtype == digits.test_images.dtype == np.uint8
+    assert digits.train_labels.shape == (12000,)
+    assert digits.test_labels.shape == (10000,)
+    assert digits.train_labels.dtype == digits.test_labels.dtype == np.int64
+
+
+def test_stand_in_shows_every_digit_about_equally_often(digits):
+    counts = np.bincount(digits.train_labels, minlength=10)
+    assert len(counts) == 10
+    assert counts.min() > 1000
+
+
+def test_stand_in_looks_like_mnist_in_its_grey_levels(digits):
+    """White on black with soft edges and room around; MNIST: mean 33.6, 13 % of pixels bright."""
+    images = digits.train_images
+    assert 30 < images.mean() < 45
+    assert 0.10 < (images > 127).mean() < 0.18
+    assert images.min() == 0 and images.max() == 255
+    grey = (images > 0) & (images < 255)
+    assert 0.03 < grey.mean() < 0.30
+    assert images[:, :2].mean() < 2 and images[:, :, :2].mean() < 2
+    ink = images.astype(float).mean(axis=0)
+    row, column = np.indices(ink.shape)
+    assert abs((row * ink).sum() / ink.sum() - 13.5) < 0.5
+    assert abs((column * ink).sum() / ink.sum() - 13.5) < 0.5
+
+
+def test_stand_in_is_the_same_for_the_same_arguments_and_differs_for_another_seed():
+    first, again, other = (mnist.stand_in(seed, train=600, test=200) for seed in (1, 1, 2))
+    assert first.digest == again.digest != other.digest
+    np.testing.assert_array_equal(first.test_images, again.test_images)
+    np.testing.assert_array_equal(first.train_labels, again.train_labels)
+
+
+def test_stand_in_is_the_same_in_another_process():
+    code = "from helpers.mnist_comparison import mnist; print(mnist.stand_in(3, train=600, test=200).digest)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == [mnist.stand_in(3, train=600, test=200).digest]
+
+
+def test_stand_in_leaves_the_global_random_state_alone():
+    before, torch_before = np.random.get_state()[1].copy(), torch.get_rng_state()
+    mnist.stand_in(train=10, test=10)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
+    assert torch.equal(torch.get_rng_state(), torch_before)
+
+
+def test_stand_in_is_made_in_under_five_seconds():
+    standin._pictures.cache_clear()
+    start = time.process_time()  # other work on the same machine does not count
+    mnist.stand_in()
+    assert time.process_time() - start < 5
+
+
+def test_stand_in_can_be_learned_but_not_at_a_glance(digits):
+    """Nearest class mean: 82 % of MNIST's test images; well above chance, well below a network."""
+    x, y = (digits.train_images.reshape(-1, 784).astype(float), digits.train_labels)
+    means = np.stack([x[y == digit].mean(axis=0) for digit in range(10)])
+    test = digits.test_images.reshape(-1, 784).astype(float)
+    nearest = ((means**2).sum(axis=1) - 2 * test @ means.T).argmin(axis=1)
+    assert 0.6 < (nearest == digits.test_labels).mean() < 0.9
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("train", 0), ("test", -1), ("test", 2.5), ("seed", -3)]
+)
+def test_stand_in_refuses_numbers_out_of_range(name, value):
+    with pytest.raises(ValueError, match=f"{name} is {value}; give a whole number from"):
+        mnist.stand_in(**{name: value})
+
+
+# --- the split ---
+
+
+def test_split_of_the_protocol_is_9600_2400_10000(digits):
+    parts = mnist.split(digits)
+    for name, count in (("train", 9600), ("validation", 2400), ("test", 10000)):
+        x, y = getattr(parts, f"{name}_x"), getattr(parts, f"{name}_y")
+        assert x.shape == (count, 784) and x.dtype == torch.float32
+        assert y.shape == (count,) and y.dtype == torch.int64
+
+
+def test_the_last_fifth_validates_and_pixels_are_not_scaled():
+    data = numbered()
+    parts = mnist.split(data, used=40)
+    assert parts.train_x[:, 0].tolist() == list(range(32))
+    assert parts.validation_x[:, 0].tolist() == list(range(32, 40))
+    assert parts.test_x[:, 0].tolist() == list(range(50, 70))
+    assert parts.validation_y.tolist() == [n % 10 for n in range(32, 40)]
+    assert parts.train_y.tolist() == [n % 10 for n in range(32)]
+    assert parts.test_y.tolist() == [n % 10 for n in range(50, 70)]
+    assert parts.train_x[5, 1] == 5 and parts.train_x[5, 28] == 0  # row by row
+
+
+def test_split_copies():
+    data = numbered()
+    parts = mnist.split(data, used=40)
+    parts.train_x.zero_()
+    parts.train_y.zero_()
+    assert data.train_images[5, 0, 0] == 5 and data.train_labels[5] == 5
+
+
+def test_split_in_other_proportions():
+    parts = mnist.split(numbered(), used=50, validation_fraction=0.5)
+    assert (len(parts.train_y), len(parts.validation_y)) == (25, 25)
+
+
+@pytest.mark.parametrize("used", [0, 1, 51, -5, 12.0, "12"])
+def test_split_refuses_a_number_of_images_that_is_not_there(used):
+    with pytest.raises(ValueError, match=rf"used is {used!r}; give a whole number from 2 to 50"):
+        mnist.split(numbered(), used=used)
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.2, 1.5, 0.001, 0.999, float("nan")])
+def test_split_refuses_a_fraction_that_leaves_a_part_empty(fraction):
+    with pytest.raises(ValueError, match=rf"validation_fraction is {fraction!r}; give a number in"):
+        mnist.split(numbered(), used=40, validation_fraction=fraction)
+
+
+# --- what the data are called ---
+
+
+def test_titles_and_representations_never_pass_the_stand_in_off_as_mnist(digits):
+    for data in (digits, mnist.split(digits)):
+        assert not data.is_real
+        assert data.title("Six images") == "Six images (stand-in digits, not MNIST)"
+        assert "not MNIST" in data.source
+        assert data.source in repr(data)
+    assert mnist.split(digits).digest == digits.digest
+
+
+def test_titles_of_mnist_are_left_as_they_are():
+    for data in (numbered(), mnist.split(numbered(), used=40)):
+        assert data.title("Six images") == "Six images"
+
+
+def test_representations_are_one_line_with_the_sizes(digits):
+    assert "12,000 training and 10,000 test images" in repr(digits)
+    assert "9,600 / 2,400 / 10,000" in repr(mnist.split(digits))
+    for data in (digits, mnist.split(digits)):
+        assert repr(data).isascii() and "\n" not in repr(data)
+
+
+def test_data_cannot_be_exchanged_by_accident():
+    data = numbered()
+    for frozen in (data, mnist.split(data, used=40)):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            frozen.source = "other"
+
+
+# --- the real data ---
+
+
+@needs_real
+def test_real_mnist():
+    data = mnist.load()
+    assert data.is_real and data.source == "MNIST"
+    assert data.train_images.shape == (60000, 28, 28) and data.test_images.shape == (10000, 28, 28)
+    assert data.train_labels[:6].tolist() == [5, 0, 4, 1, 9, 2]
+    assert data.test_labels[:6].tolist() == [7, 2, 1, 0, 4, 1]
+    parts = mnist.split(data)
+    assert [len(y) for y in (parts.train_y, parts.validation_y, parts.test_y)] == [
+        9600,
+        2400,
+        10000,
+    ]
+    np.testing.assert_array_equal(parts.validation_y, data.train_labels[9600:12000])
+    np.testing.assert_array_equal(parts.train_x[0].numpy(), data.train_images[0].ravel())

@@ -1,0 +1,192 @@
+"""Figures and explorers of notebook 03, with runs and networks made up for the purpose."""
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_hex
+from PIL import Image
+
+from helpers import activations
+from helpers.activations import UNITS
+from helpers.mnist_comparison import explore, plots
+from helpers.mnist_comparison.records import Run, Spec
+from helpers.networks import mlp
+from helpers.plotting import _apart
+from helpers.training import History
+
+EPOCHS = np.array([0, 10, 20, 30])
+
+
+def history(end=0.9, nan_from=None):
+    loss = np.array([2.3, 1.0, 0.5, 0.2])
+    accuracy = np.linspace(0.1, end, 4)
+    if nan_from is not None:
+        loss[nan_from:] = np.nan
+        accuracy[nan_from:] = 0.1
+    return History(EPOCHS, loss, accuracy, loss + 0.1, accuracy - 0.02)
+
+
+@pytest.fixture(scope="module")
+def runs():
+    found = {}
+    for unit in UNITS:
+        for rate, nan_from in ((0.001, None), (0.1, 2)):
+            torch.manual_seed(len(found))
+            state = mlp((784, 4, 10), unit).state_dict()
+            spec = Spec(unit, rate, 0, 30, 10, (784, 4, 10), "float32", "x")
+            parameters = {name: value.numpy() for name, value in state.items()}
+            found[unit, rate, 0] = Run(spec, history(nan_from=nan_from), parameters)
+    return found
+
+
+@pytest.fixture(scope="module")
+def images():
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (50, 784), generator=generator).float(), torch.arange(50) % 10
+
+
+def test_digits_are_drawn_as_they_are():
+    images = np.arange(2 * 784).reshape(2, 784) % 256
+    axes = plots.digits(images, ["label 3", "label 4"])
+    assert [ax.get_title(loc="center") for ax in axes] == ["label 3", "label 4"]
+    np.testing.assert_array_equal(axes[1].images[0].get_array(), images[1].reshape(28, 28))
+
+
+def test_a_diverged_curve_stays_visible_and_ends_in_a_cross():
+    figure = plots.curves_by_unit({"relu": history(nan_from=2), "tanh": history()}, "title")
+    loss = figure.axes[0]
+    drawn = next(line for line in loss.lines if line.get_label() == "ReLU")
+    np.testing.assert_allclose(drawn.get_ydata(), [2.3, 1.0, plots.CLIP, plots.CLIP])
+    crosses = [line for line in loss.lines if line.get_marker() == "x"]
+    assert [line.get_ydata()[0] for line in crosses] == [plots.CLIP]
+    assert to_hex(crosses[0].get_color()).upper() == activations.get("relu").color
+
+
+def test_every_rate_has_a_curve_in_every_panel():
+    rates = [0.001, 0.01, 0.1]
+    figure = plots.curves_by_rate(dict.fromkeys(rates, history()), "swish", " at three rates")
+    for ax in figure.axes[:4]:
+        labels = [line.get_label() for line in ax.lines]
+        assert [label for label in labels if label[0] != "_"] == ["0.0010", "0.0100", "0.1000"]
+        assert ax.get_ylabel()
+    assert figure.get_suptitle() == "Swish at three rates"
+
+
+def test_the_grid_says_what_failed_and_frames_what_was_chosen():
+    outcomes = [["learned", "at chance"], ["diverged", "learned"]]
+    ax = plots.rate_grid(
+        [[0.9, 0.1], [0.1, 0.8]], outcomes, ["relu", "tanh"], [0.1, 1.0], {"relu": 0.1}
+    )
+    assert [text.get_text() for text in ax.texts] == ["0.900", "–", "×", "0.800"]
+    (frame,) = ax.patches
+    assert (round(frame.get_x()), round(frame.get_y())) == (0, 0)
+
+
+def test_published_and_ours_stand_side_by_side():
+    ax = plots.published_beside_ours({"relu": 0.93}, {"relu": [0.92, 0.94]})
+    dots, mark = ax.lines
+    assert list(dots.get_xdata()) == [0.92, 0.94]
+    assert mark.get_xdata()[0] == 0.93
+
+
+def test_learned_swish_draws_each_beta():
+    ax = plots.learned_swish([0.5, -0.2])
+    first = next(line for line in ax.lines if "layer 1" in line.get_label())
+    np.testing.assert_allclose(first.get_ydata(), activations.swish(first.get_xdata(), 0.5))
+    assert "β = -0.200" in ax.get_legend().get_texts()[1].get_text()
+
+
+def test_confusion_counts_every_image(images):
+    x, y = images
+    torch.manual_seed(0)
+    model = mlp((784, 10), "relu")
+    counts = explore.confusion_counts(model, x, y)
+    assert counts.sum() == 50
+    said = model(x).argmax(1)
+    assert counts[3, said[3]] >= 1
+    np.testing.assert_array_equal(counts.sum(1), np.bincount(y, minlength=10))
+
+
+def test_runs_explorer_at_both_ends(runs, images):
+    explorer = explore.runs(runs, *images, {unit: 0.001 for unit in UNITS})
+    assert "ReLU at 0.0010: learned" in explorer.sentence
+    first = explorer.children[1].value
+    explorer.controls["rate"].value = 0.1
+    assert "diverged" in explorer.sentence
+    explorer.controls["unit"].value = "swish"
+    assert "Swish at 0.1000" in explorer.sentence
+    assert explorer.children[1].value != first
+    assert "!" not in explorer.sentence
+
+
+@pytest.fixture
+def pad(images):
+    models = {}
+    for i, unit in enumerate(UNITS):
+        torch.manual_seed(i)
+        models[unit] = mlp((784, 4, 10), unit)
+    return explore.digit_pad(models, *images)
+
+
+def draw(pad, points):
+    pad.press(*points[0])
+    for point in points[1:]:
+        pad.move(*point)
+    pad.release(*points[-1])
+
+
+def test_the_pad_begins_with_a_test_image_and_takes_strokes(pad, images):
+    np.testing.assert_array_equal(pad.pixels, images[0][0].reshape(28, 28))
+    assert "Test image 0, a 0; the networks say: ReLU" in pad.sentence
+    draw(pad, [(140, 30), (140, 140), (140, 250)])
+    assert "Your digit" in pad.sentence
+    ink = pad.pixels
+    assert ink.max() == 255
+    rows, columns = np.nonzero(ink)
+    assert rows.min() == 4
+    assert rows.max() == 23, "the ink fills MNIST's box of 20 rows"
+    assert abs(columns.mean() - 13.5) <= 1, "and stands in the middle"
+
+
+def test_moving_without_the_button_draws_nothing(pad):
+    before = pad.pixels
+    pad.move(10, 10)
+    pad.move(200, 200)
+    np.testing.assert_array_equal(pad.pixels, before)
+
+
+def test_clear_reset_and_another_image(pad, images):
+    draw(pad, [(30, 30), (200, 200)])
+    pad.set(**pad._clear())
+    assert "The pad is empty" in pad.sentence
+    assert not pad.pixels.any()
+    pad.controls["image"].value = 7
+    np.testing.assert_array_equal(pad.pixels, images[0][7].reshape(28, 28))
+    draw(pad, [(30, 30), (200, 200)])
+    pad.set(**pad._reset())
+    np.testing.assert_array_equal(pad.pixels, images[0][0].reshape(28, 28))
+
+
+@pytest.mark.parametrize("box", [(0, 0, 20, 250), (250, 5, 279, 12), (3, 3, 279, 279)])
+def test_any_ink_is_scaled_and_kept_inside(box):
+    drawing = Image.new("L", (explore.PAD, explore.PAD))
+    drawing.paste(255, box)
+    image = explore.centred(drawing)
+    assert image.shape == (28, 28)
+    rows, columns = np.nonzero(image)
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 == explore.INK_BOX
+    assert abs(rows.mean() - 13.5) <= 1
+    assert abs(columns.mean() - 13.5) <= 1
+
+
+@pytest.mark.parametrize(
+    ("heights", "places"),
+    [
+        ([], []),
+        ([0, 10, 30], [0, 10, 30]),  # far enough apart: nothing moves
+        ([0, 0, 0, 40], [-10, 0, 10, 40]),  # a cluster spreads; what is clear of it stays
+        ([0, 0, 0, 15], [-11.25, -1.25, 8.75, 18.75]),
+    ],
+)
+def test_labels_are_moved_no_farther_than_they_must(heights, places):
+    assert _apart(heights, 10) == pytest.approx(places)

@@ -1,0 +1,440 @@
+"""The search: what it refuses, keeps, resumes, and spreads."""
+
+import errno
+import multiprocessing
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import helpers.mnist_comparison.search as module
+from helpers.mnist_comparison import records
+from helpers.mnist_comparison.records import Examples, SearchError, load_run, save_run
+from helpers.mnist_comparison.search import default_precision, search, train_specs
+from tests.mnist_comparison.search_process import RATES, UNITS, examples, run, run_inline
+
+HERE = Path(__file__).parent
+
+PLACES = [(unit, rate, 0) for unit in UNITS for rate in RATES]
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    """The whole search, uninterrupted."""
+    return run(tmp_path_factory.mktemp("reference"), executor=ThreadPoolExecutor(1))
+
+
+@pytest.fixture
+def inline():
+    """Train in this process: no start-up to wait for."""
+    return ThreadPoolExecutor(1)
+
+
+def found_last(capsys):
+    """How many records the latest search says it found."""
+    return int(re.findall(r"(\d+) found in", capsys.readouterr().out)[-1])
+
+
+def assert_same(runs, reference):
+    assert list(runs) == list(reference) == PLACES
+    for place, found in runs.items():
+        for mine, theirs in zip(
+            found.history.curves(), reference[place].history.curves(), strict=True
+        ):
+            np.testing.assert_array_equal(mine, theirs)
+        for name, value in reference[place].parameters.items():
+            np.testing.assert_array_equal(found.parameters[name], value)
+
+
+def test_found_again_without_training(tmp_path, reference, inline, monkeypatch, capsys):
+    run(tmp_path, executor=inline)
+    monkeypatch.setattr(module, "train_specs", None)
+    assert_same(run(tmp_path, executor=inline), reference)
+    assert "9 found" in capsys.readouterr().out
+
+
+def test_own_processes_give_the_same(tmp_path, reference):
+    assert_same(run(tmp_path), reference)
+
+
+def test_a_run_can_be_used_again(reference):
+    place = ("tanh", 0.01, 0)
+    x, y = examples().validation_x, torch.from_numpy(examples().validation_y)
+    logits = reference[place].model()(torch.from_numpy(x).float())
+    share = (logits.argmax(1) == y).double().mean().item()
+    assert share == pytest.approx(reference[place].history.validation_accuracy[-1], abs=0.03)
+    assert "tanh" in repr(reference[place])
+    assert reference[place].outcome == "learned"
+
+
+def test_outcomes_tell_divergence_and_chance_from_learning(reference):
+    from dataclasses import replace
+
+    found = reference["tanh", 0.01, 0]
+    nan = replace(found.history, train_loss=np.full(7, np.nan))
+    assert replace(found, history=nan).outcome == "diverged"
+    chance = replace(found.history, train_accuracy=np.full(7, 0.11))
+    assert replace(found, history=chance).outcome == "at chance"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epochs": 61},
+        {"seeds": [1]},
+        {"precision": "float32" if default_precision("cpu") == "bfloat16" else "bfloat16"},
+        {"sizes": (30, 8, 8, 4)},
+        {"record_every": 7},
+    ],
+)
+def test_whatever_determines_a_run_is_in_its_key(tmp_path, inline, change, capsys):
+    common = {"epochs": 60, "sizes": (30, 16, 8, 4), "folder": tmp_path, "executor": inline}
+    search(["tanh"], [0.01], examples(), **common)
+    search(["tanh"], [0.01], examples(), **{**common, **change})
+    assert found_last(capsys) == 0
+
+
+def test_records_are_found_only_by_the_code_that_made_them(
+    tmp_path, reference, monkeypatch, inline, capsys
+):
+    run(tmp_path, executor=inline)
+    monkeypatch.setattr(records, "code_digest", lambda: "another")
+    run(tmp_path, executor=inline)
+    assert found_last(capsys) == 0
+
+
+def test_other_examples_or_scale_are_other_runs():
+    a = examples()
+    b = Examples(a.train_x, a.train_y, a.validation_x, a.validation_y, scale=1 / 255)
+    flipped = a.train_x.copy()
+    flipped[0, 0] ^= 1
+    c = Examples(flipped, a.train_y, a.validation_x, a.validation_y)
+    assert len({a.digest, b.digest, c.digest}) == 3
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "other", "lock"])
+def test_a_damaged_record_is_trained_again_with_a_notice(
+    tmp_path, reference, inline, damage, capsys
+):
+    run(tmp_path, executor=inline)
+    victim, other = sorted(tmp_path.glob("*.npz"))[:2]
+    content = victim.read_bytes()
+    directory = content.index(b"PK\x01\x02") + 8  # the flag of an encrypted archive
+    victim.write_bytes(
+        {
+            "truncate": content[: len(content) // 2],
+            "flip": content[:600] + bytes([content[600] ^ 255]) + content[601:],
+            "empty": b"",
+            "other": other.read_bytes(),
+            "lock": content[:directory] + b"\1" + content[directory + 1 :],
+        }[damage]
+    )
+    capsys.readouterr()
+    assert_same(run(tmp_path, executor=inline), reference)
+    assert f"{victim.name} is damaged" in capsys.readouterr().out
+
+
+def test_a_record_without_all_parameters_is_trained_again(tmp_path, reference, inline, capsys):
+    run(tmp_path, executor=inline)
+    victim = sorted(tmp_path.glob("*.npz"))[0]
+    with np.load(victim) as record:
+        arrays = dict(record)
+    del arrays["parameter.2.bias"]
+    np.savez(victim, **arrays)
+    state = torch.get_rng_state()
+    assert_same(run(tmp_path, executor=inline), reference)
+    assert "is damaged (its parameters do not fit the network)" in capsys.readouterr().out
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_an_interrupt_while_writing_leaves_nothing_behind(tmp_path, reference, monkeypatch):
+    def savez(file, **arrays):
+        file.write(b"half a record")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(records.np, "savez", savez)
+    with pytest.raises(KeyboardInterrupt):
+        save_run(reference[PLACES[0]], tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pickle_in_the_folder_is_not_loaded(tmp_path, inline, capsys):
+    run(tmp_path, executor=inline)
+    victim = sorted(tmp_path.glob("*.npz"))[0]
+    with np.load(victim) as record:
+        arrays = dict(record)
+    np.savez(victim, **{**arrays, "curve.epochs": np.array([print], dtype=object)})
+    run(tmp_path, executor=inline)
+    assert "is damaged (Object arrays cannot be loaded" in capsys.readouterr().out
+
+
+def test_a_full_disk_ends_in_a_sentence_and_keeps_what_is_finished(
+    tmp_path, reference, inline, monkeypatch
+):
+    honest, calls = np.savez, []
+
+    def savez(file, **arrays):
+        calls.append(file)
+        if len(calls) > 3:
+            file.write(b"half a record")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        honest(file, **arrays)
+
+    monkeypatch.setattr(records.np, "savez", savez)
+    with pytest.raises(SearchError, match="No space left on device.*free some space"):
+        run(tmp_path, executor=inline)
+    assert len(list(tmp_path.iterdir())) == 3, "finished runs, and no half-written file"
+    monkeypatch.setattr(records.np, "savez", honest)
+    assert_same(run(tmp_path, executor=inline), reference)
+
+
+def test_a_folder_that_cannot_be_made_ends_in_a_sentence(tmp_path, inline):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SearchError, match="pass a writable folder"):
+        run(tmp_path / "file" / "runs", executor=inline)
+
+
+def test_an_interrupt_keeps_finished_runs(tmp_path, reference, inline, capsys):
+    def stop(runs):
+        if len(runs) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, executor=inline, on_run=stop)
+    assert "2 of 9 runs are kept" in capsys.readouterr().out
+    assert_same(run(tmp_path, executor=inline), reference)
+
+
+def test_killed_at_random_moments_and_resumed(tmp_path, reference):
+    """Ten times: start, `kill -9` after a while, start again; then all is as without."""
+    waits = random.Random(0)
+    if sys.platform == "win32":
+        context = multiprocessing.get_context("spawn")
+    else:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["tests.mnist_comparison.search_process"])
+    kills = 0
+    for _ in range(10):
+        before = set(tmp_path.glob("*.npz"))
+        process = context.Process(target=run_inline, args=(tmp_path,))
+        process.start()
+        while process.is_alive() and set(tmp_path.glob("*.npz")) == before:
+            time.sleep(0.002)
+        time.sleep(waits.uniform(0, 0.1))
+        kills += process.is_alive()
+        process.kill()
+        process.join()
+        finished = sorted(tmp_path.glob("*.npz"))
+        if len(finished) == len(PLACES):  # nothing left to interrupt: lose a few and go on
+            for path in waits.sample(finished, 7):
+                path.unlink()
+    assert kills >= 5
+    assert_same(run(tmp_path, executor=ThreadPoolExecutor(1)), reference)
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "search_process.py"), str(tmp_path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if not children.exists():
+        process.kill()
+        process.wait()
+        pytest.skip("no /proc here to list a process's children")
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("*.npz")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    workers = [int(pid) for pid in children.read_text().split()]
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    deadline = time.monotonic() + 15
+    while any(map(alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(alive, workers))
+
+
+def alive(pid):
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def test_a_unit_as_one_batch_gives_the_same_within_rounding(reference):
+    """The path a GPU takes, on the CPU: all rates of a unit together."""
+    for unit in UNITS:
+        specs = [reference[unit, rate, 0].spec for rate in RATES]
+        for member in train_specs(specs, examples(), "cpu"):
+            alone = reference[unit, member.spec.lr, 0].history
+            for mine, theirs in zip(member.history.curves(), alone.curves(), strict=True):
+                np.testing.assert_allclose(mine, theirs, rtol=0.05, atol=0.02)
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_subnormal_numbers_are_afterwards_what_they_were(reference, flushed):
+    torch.set_flush_denormal(flushed)
+    try:
+        train_specs([reference["relu", RATES[0], 0].spec], examples(), "cpu")
+        assert (sys.float_info.min / 2 == 0) is flushed
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def test_a_gpu_takes_a_unit_at_a_time(reference):
+    specs = [run.spec for run in reference.values()]
+    assert [len(task) for task in module._tasks(specs, "cuda")] == [3, 3, 3]
+    assert [len(task) for task in module._tasks(specs, "cpu")] == [1] * 9
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"units": ["rleu"]}, "activation 'rleu' unknown; choose from relu"),
+        ({"units": "relu"}, "units is 'relu'"),
+        ({"rates": []}, "rates is"),
+        ({"rates": {"tanh": [0.1]}}, "rates has no entry for 'relu'"),
+        ({"rates": [0.1, -1]}, "every rate must be positive"),
+        ({"rates": [float("nan")]}, "every rate must be positive"),
+        ({"seeds": [1, 1]}, "seeds is"),
+        ({"epochs": 0}, "epochs is 0"),
+        ({"precision": "float8"}, "'float8' unknown; choose from float32, bfloat16"),
+    ],
+)
+def test_bad_arguments_are_named_before_anything_runs(tmp_path, change, named):
+    arguments = {"units": ["relu"], "rates": [0.1], "examples": examples(), "epochs": 1}
+    with pytest.raises(ValueError, match=named):
+        search(**{**arguments, **change}, folder=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_examples_are_raw_pixels():
+    x, y = torch.rand(3, 784), torch.zeros(3, dtype=torch.int64)
+    with pytest.raises(ValueError, match="train_x holds values other than raw pixels"):
+        Examples.of(x, y, x, y)
+    x = torch.full((3, 784), 255.0)
+    assert Examples.of(x, y, x, y).train_x.dtype == np.uint8
+
+
+def test_precision_can_be_forced_and_is_printed(tmp_path, inline, capsys):
+    search(
+        ["relu"],
+        [0.01],
+        examples(),
+        epochs=1,
+        sizes=(30, 4),
+        precision="float32",
+        folder=tmp_path,
+        executor=inline,
+    )
+    assert "products in float32 on cpu" in capsys.readouterr().out
+
+
+def test_dask_spreads_a_search_and_survives_a_killed_worker(tmp_path, reference):
+    distributed = pytest.importorskip("dask.distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        with cluster.get_client() as client:
+            victims = iter(sorted(info for info in client.run(os.getpid).values()))
+            killed = []
+
+            def kill_once(runs):
+                if len(runs) == 2 and not killed:
+                    killed.append(next(victims))
+                    os.kill(killed[0], signal.SIGKILL)
+
+            runs = run(tmp_path, executor=client.get_executor(), on_run=kill_once)
+    assert killed
+    assert_same(runs, reference)
+
+
+def test_each_unit_can_have_rates_of_its_own(tmp_path, reference, inline):
+    places = {"relu": [RATES[0]], "tanh": RATES[1:]}
+    runs = search(
+        list(places),
+        places,
+        examples(),
+        epochs=60,
+        sizes=(30, 16, 8, 4),
+        folder=tmp_path,
+        executor=inline,
+    )
+    assert list(runs) == [("relu", RATES[0], 0), ("tanh", RATES[1], 0), ("tanh", RATES[2], 0)]
+
+
+def test_an_interrupt_stops_the_own_processes_without_a_word(tmp_path, reference, monkeypatch):
+    complaints = []
+    monkeypatch.setattr(threading, "excepthook", complaints.append)
+    pool, threads, workers = module._processes(), [], []
+
+    def stop(runs):
+        threads.append(pool._executor_manager_thread)
+        workers.extend(multiprocessing.active_children())
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, on_run=stop)
+    for thread in threads:
+        thread.join(15)
+    for worker in workers:
+        worker.join(15)
+    assert not any(thread.is_alive() for thread in threads)
+    assert workers and not any(worker.is_alive() for worker in workers)
+    assert complaints == []
+    assert module._processes() is not pool
+    assert_same(run(tmp_path), reference)
+
+
+def test_a_killed_process_ends_in_a_sentence_and_the_next_search_goes_on(tmp_path, reference):
+    def kill_one(runs):
+        multiprocessing.active_children()[0].kill()
+
+    with pytest.raises(SearchError, match="a training process ended before its run did"):
+        run(tmp_path, on_run=kill_one)
+    assert list(tmp_path.glob("*.npz"))
+    assert_same(run(tmp_path), reference)
+
+
+def test_a_single_run_trains_where_an_interrupt_reaches_it(tmp_path, monkeypatch):
+    def interrupted(*args):
+        assert threading.current_thread() is threading.main_thread()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "train_specs", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        search(["relu"], [0.01], examples(), epochs=1, sizes=(30, 4), folder=tmp_path)
+
+
+def test_numpy_numbers_will_do(tmp_path, inline, capsys):
+    common = {"folder": tmp_path, "executor": inline}
+    search(["relu"], [0.01], examples(), epochs=2, seeds=[1], sizes=(30, 4), **common)
+    search(
+        ["relu"],
+        np.array([0.01]),
+        examples(),
+        epochs=np.int64(2),
+        seeds=np.array([1]),
+        sizes=np.array([30, 4]),
+        **common,
+    )
+    assert found_last(capsys) == 1
+
+
+def test_load_run_of_nothing_is_none(tmp_path, reference):
+    assert load_run(reference[PLACES[0]].spec, tmp_path) is None
+
+
+def test_any_executor_will_do(tmp_path, reference):
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        runs = run(tmp_path, executor=pool)
+    assert list(runs) == list(reference)

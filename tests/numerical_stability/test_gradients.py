@@ -1,0 +1,158 @@
+"""The random-product model: theory against both samplers, within stated sampling error."""
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers.numerical_stability import gradients
+from helpers.numerical_stability.gradients import RandomProduct
+
+# (L, layer, N, slope, weight, output, activation); the assignment's own is the first
+SETTINGS = [
+    (8, 2, 64, 2.0, 2.0, 2.0, 2.0),
+    (4, 2, 32, 0.5, 0.3, 1.0, 1.0),
+    (4, 3, 100, 1.0, 0.1, 3.0, 0.2),
+    (6, 3, 24, 0.7, 1.5, 0.1, 4.0),
+    (10, 5, 48, 0.25, 0.6, 1.0, 2.0),
+    (12, 2, 80, 1.0, 0.11, 1.0, 1.0),
+    (5, 4, 16, 3.0, 0.01, 10.0, 0.5),
+]
+REPEATS = 1000
+
+
+@pytest.mark.parametrize("numbers", SETTINGS)
+def test_matrices_have_the_variance_of_the_formula(numbers):
+    """Within four standard errors: the spread of the ratio is known in closed form."""
+    model, rng = RandomProduct(*numbers), np.random.default_rng(0)
+    squares = [np.mean(gradients.sample_gradient(model, rng) ** 2) for _ in range(REPEATS)]
+    ratio = np.mean(squares) / 10 ** gradients.log10_variance(model)
+    assert abs(ratio - 1) < 4 * gradients.spread(model, REPEATS)
+    measured = np.std(squares) / np.mean(squares) / REPEATS**0.5
+    assert measured == pytest.approx(gradients.spread(model, REPEATS), rel=0.5)  # heavy tails
+
+
+@pytest.mark.parametrize("numbers", SETTINGS)
+def test_logarithms_have_the_variance_of_the_formula(numbers):
+    model = RandomProduct(*numbers)
+    sample = gradients.sample_log10(model, 4000, np.random.default_rng(1))
+    found = gradients.log10_mean(sample.mean_square) - gradients.log10_variance(model)
+    assert abs(10**found - 1) < 4 * gradients.spread(model, 4000)
+
+
+@pytest.mark.parametrize("numbers", SETTINGS[:4])
+def test_both_samplers_have_one_law(numbers):
+    """Kolmogorov–Smirnov on log mean squares and on log entries: distance below its 1e-5 value."""
+    model, rng = RandomProduct(*numbers), np.random.default_rng(2)
+    matrices = [gradients.sample_gradient(model, rng) for _ in range(REPEATS)]
+    sample = gradients.sample_log10(model, REPEATS, rng)
+    for first, second in (
+        (np.log10([np.mean(g**2) for g in matrices]), sample.mean_square),
+        (np.log10([abs(g[0, 0]) for g in matrices]), sample.diagonal[:, 0]),
+    ):
+        grid = np.sort(np.concatenate([first, second]))
+        below = [np.searchsorted(np.sort(x), grid, side="right") / REPEATS for x in (first, second)]
+        assert np.abs(below[0] - below[1]).max() < 2.47 * (2 / REPEATS) ** 0.5
+        assert first.mean() == pytest.approx(
+            second.mean(), abs=5 * (2 / REPEATS) ** 0.5 * second.std()
+        )
+
+
+@pytest.mark.parametrize("weight", [1024.0, 0.001])
+def test_out_of_range_settings_are_computed_in_logarithms_and_in_time(weight):
+    model = RandomProduct(64, 2, 256, 2.0, weight, 2.0, 2.0)
+    start = time.process_time()
+    sample = gradients.sample_log10(model, 1000, np.random.default_rng(3))
+    assert time.process_time() - start < 10
+    theory = gradients.log10_variance(model)
+    assert theory == pytest.approx({1024.0: 561.722, 0.001: -183.555}[weight], abs=1e-3)
+    assert np.isfinite(sample.delta).all() and np.isfinite(sample.activation).all()
+    ratio = 10 ** (gradients.log10_mean(sample.mean_square) - theory)
+    assert abs(ratio - 1) < 4 * gradients.spread(model, 1000)
+    # what the naive ways make of it
+    single = gradients.sample_gradient(model, np.random.default_rng(4), np.float32)
+    double = gradients.sample_gradient(model, np.random.default_rng(4), np.float64)
+    assert np.isfinite(double).all()
+    if weight > 1:
+        assert not np.isfinite(single).any()
+        with np.errstate(over="ignore"):
+            assert np.isinf(double**2).all()
+    else:
+        assert not single.any()
+        assert (double**2 > 0).all()  # the sample's variance fits; the naive formula is 0
+        assert np.float64(weight**2) ** (64 - 2) == 0
+
+
+def test_second_moments_of_the_slopes_and_not_their_variance_enter():
+    """ReLU's slopes, 0 or 1: the product has ½ a layer, not Var σ′ = ¼."""
+    rng, N, steps, repeats = np.random.default_rng(5), 64, 6, 600
+    squares = []
+    for _ in range(repeats):
+        delta = rng.integers(0, 2, N) * rng.standard_normal(N)
+        for _ in range(steps):
+            delta = rng.integers(0, 2, N) * (rng.normal(0, N**-0.5, (N, N)) @ delta)
+        squares.append(np.mean(delta**2))
+    error = np.std(squares) / np.mean(squares) / repeats**0.5
+    assert np.mean(squares) * 2 ** (steps + 1) == pytest.approx(1, abs=4 * error)
+    assert 4 * error < 0.5  # so that 2⁷ times too little would be seen
+
+
+@given(
+    L=st.integers(3, 200),
+    down=st.integers(0, 197),
+    N=st.integers(1, 500),
+    logs=st.lists(st.floats(-6, 6), min_size=4, max_size=4),
+)
+def test_log_variance_is_the_logarithm_of_the_product(L, down, N, logs):
+    layer = 2 + down % (L - 2)
+    slope, weight, output, activation = (10**x for x in logs)
+    steps = L - layer
+    exact = steps * np.log10(N) + 2 * (logs[0] * (steps + 1) + logs[1] * steps + logs[2] + logs[3])
+    model = RandomProduct(L, layer, N, slope, weight, output, activation)
+    assert gradients.log10_variance(model) == pytest.approx(exact, abs=1e-8)
+
+
+def test_a_vanishing_factor_gives_minus_infinity_without_a_warning():
+    model = RandomProduct(5, 2, 8, 1.0, 0.0, 1.0, 1.0)
+    assert gradients.log10_variance(model) == -np.inf
+    sample = gradients.sample_log10(model, 3, np.random.default_rng(0))
+    assert (sample.delta == -np.inf).all() and (sample.mean_square == -np.inf).all()
+    assert not gradients.sample_gradient(model, np.random.default_rng(0)).any()
+
+
+def test_log10_mean_far_out_of_range():
+    assert gradients.log10_mean([400.0, 400.0]) == pytest.approx(400)
+    assert gradients.log10_mean([-500.0, -np.inf]) == pytest.approx(-500 - np.log10(2))
+    assert gradients.log10_mean(np.full((2, 3), 700.0), axis=1).shape == (2,)
+
+
+def test_one_seed_one_sample():
+    model = RandomProduct(*SETTINGS[1])
+    first, again = (gradients.sample_gradient(model, np.random.default_rng(9)) for _ in range(2))
+    assert np.array_equal(first, again)
+    assert first.shape == (32, 32) and np.linalg.matrix_rank(first) == 1
+
+
+@pytest.mark.parametrize("layer", [0, 1, 8, 9])
+def test_a_layer_outside_the_inner_ones_is_refused(layer):
+    with pytest.raises(ValueError, match=f"layer is {layer}; with L = 8 choose from 2 to 7"):
+        RandomProduct(8, layer, 64)
+
+
+@pytest.mark.parametrize("name", ["slope", "weight", "output", "activation"])
+@pytest.mark.parametrize("value", [-0.1, float("nan")])
+def test_a_negative_deviation_is_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name} is {value}; a standard deviation is at least 0"):
+        RandomProduct(8, 2, 64, **{name: value})
+
+
+def test_other_bad_arguments_are_named():
+    with pytest.raises(ValueError, match="N is 0"):
+        RandomProduct(8, 2, 0)
+    model = RandomProduct(8, 2, 4)
+    with pytest.raises(ValueError, match="repeats is 0"):
+        gradients.sample_log10(model, 0, np.random.default_rng(0))
+    with pytest.raises(ValueError, match="repeats is 0"):
+        gradients.spread(model, 0)

@@ -1,0 +1,88 @@
+"""Notebooks in a home that is not plain, in another folder, in a locale without UTF-8."""
+
+import os
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
+
+from helpers.mnist_comparison.records import SearchError
+from tests.mnist_comparison.search_process import run
+from tests.permissions import needs_modes, unprivileged
+
+# What the notebooks do with files, text and processes, in little.
+CELLS = [
+    """
+import matplotlib.pyplot as plt
+from helpers.mnist_comparison import check, mnist, plots
+from helpers.mnist_comparison.records import Examples
+from helpers.mnist_comparison.search import search
+from helpers.plotting import show, use_style
+
+use_style()
+split = mnist.split(mnist.load(allow_download=False))
+""",
+    """
+few = [part[:100] for part in (split.train_x, split.train_y)]
+examples = Examples.of(*few, *few)
+runs = search(["swish", "tanh"], [0.001, 0.01], examples, epochs=3, folder="runs")
+""",
+    """
+figure, ax = plt.subplots()
+plots.learned_swish([0.3, -0.9], ax)
+ax.set_title("Swish, β gelernt: ∂β")
+show(figure, alt="Swish mit β")
+""",
+    """
+def displayed(losses):
+    raise ValueError("σ′ ist größer als ¼")
+
+check.displayed(displayed)
+print(len(runs), "∇ ✓")
+""",
+]
+
+
+def test_a_notebook_elsewhere_in_a_plain_locale(tmp_path):
+    home = tmp_path / "l'été à la maison №1"
+    home.mkdir()
+    notebook = new_notebook(cells=[new_code_cell(source) for source in CELLS])
+    plain = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    environment = os.environ | plain | {"HOME": str(home), "IPYTHONDIR": str(home / ".ipython")}
+    for name in ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "PYTHONIOENCODING"):
+        environment.pop(name, None)
+    client = NotebookClient(
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(home)}},
+    )
+    client.execute(env=environment)
+    nbformat.validate(notebook)
+    outputs = [output for cell in notebook.cells for output in cell.outputs]
+    text = "".join(output.text for output in outputs if output.output_type == "stream")
+    assert "4 found" not in text
+    assert "4 to train" in text
+    assert "σ′ ist größer als ¼" in text
+    assert text.endswith("4 ∇ ✓\n")
+    assert not [output for output in outputs if output.get("name") == "stderr"], outputs
+    assert len(list((home / "runs").glob("*.npz"))) == 4
+
+
+@needs_modes
+def test_a_search_in_a_read_only_checkout_ends_in_a_sentence(tmp_path):
+    run(tmp_path, executor=ThreadPoolExecutor(1))  # imports what nobody might not be let read
+    with tempfile.TemporaryDirectory() as place:  # not pytest's: those belong to one user
+        folder = Path(place) / "data" / "runs"
+        folder.mkdir(parents=True)
+        os.chmod(place, 0o755)
+        folder.chmod(0o555)
+        with unprivileged(), pytest.raises(SearchError) as caught:
+            run(folder, executor=ThreadPoolExecutor(1))
+    told = str(caught.value)
+    assert told.startswith(f"could not write a run to {folder} (Permission denied)")
+    assert "pass a writable folder as folder=" in told

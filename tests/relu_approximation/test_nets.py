@@ -1,0 +1,254 @@
+"""The exact sup error, and every claim of notebook 01 that can be computed."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+
+from helpers.relu_approximation.nets import (
+    ReluNet,
+    best_net,
+    equal_pieces,
+    hinges,
+    sawtooth_net,
+    sup_error,
+)
+
+GREEDY = ReluNet([[0.2], [0.6], [0.8]], [0, -0.12, -0.48], [[1, 1, 1]], 0)  # the assignment's
+
+
+def random_net(rng, units=None):
+    """Slopes of both signs, breakpoints inside and outside, coinciding ones, w = 0, output bias."""
+    units = units or int(rng.integers(1, 9))
+    w = rng.normal(size=units) * rng.choice([0.3, 1, 5])
+    b = -w * rng.uniform(-0.5, 1.5, size=units)
+    if rng.random() < 0.3:
+        b = -w * rng.choice([0.0, 0.25, 0.5, 1.0], size=units)  # coinciding, and on the ends
+    if rng.random() < 0.3:
+        w[rng.integers(units)] = 0
+    return ReluNet(w[:, None], b, rng.normal(size=(1, units)), rng.normal(size=1))
+
+
+def by_refinement(net):
+    """The sup error by a fine grid whose most promising cells are divided again and again."""
+
+    def size(x):
+        return np.abs(x**2 - net(x))
+
+    left, width = np.arange(2000) / 2000, 1 / 2000
+    best = 0.0
+    for _ in range(8):
+        here, there = size(left), size(np.minimum(left + width, 1))
+        best = max(best, here.max(), there.max())
+        left = left[np.argsort(np.maximum(here, there))[-32:]]
+        width /= 10
+        left = (left[:, None] + width * np.arange(10)).ravel()
+    return best
+
+
+def test_sup_error_agrees_with_refined_grid_on_1000_random_nets():
+    rng = np.random.default_rng(0)
+    for _ in range(1000):
+        net = random_net(rng)
+        error = sup_error(net)
+        assert abs(error.value - by_refinement(net)) < 1e-9
+        assert_allclose(np.abs(error.points**2 - net(error.points)), error.value, atol=2e-9)
+        assert (np.diff(error.points) > 0).all()
+        assert 0 <= error.points[0] and error.points[-1] <= 1
+
+
+finite = st.floats(-3, 3)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(finite, finite, finite), min_size=1, max_size=6), finite)
+def test_no_point_errs_by_more_than_the_sup_error(units, b2):
+    w, b, v = np.array(units).T
+    net = ReluNet(w[:, None], b, v[None], b2)
+    x = np.linspace(0, 1, 2001)
+    assert np.abs(x**2 - net(x)).max() <= sup_error(net).value + 1e-9
+
+
+def test_a_spike_between_grid_points_is_found():
+    width, height = 1e-6, 0.5
+    spike = hinges([0.3, 0.3 + width, 0.3 + 2 * width], np.array([1, -2, 1]) * height / width)
+    x = np.linspace(0, 1, 10_001)
+    assert np.abs(x**2 - spike(x)).max() < 1.0001
+    tall = ReluNet(spike.W1, spike.b1, -3 * spike.W2, 0)
+    assert np.abs(x**2 - tall(x)).max() < 1.0001
+    error = sup_error(tall)
+    assert_allclose(error.value, 3 * height + 0.09, atol=1e-5)
+    assert_allclose(error.points, [0.3 + width], atol=1e-9)
+
+
+def test_the_net_computes_what_its_formula_says():
+    rng = np.random.default_rng(1)
+    net = random_net(rng, units=5)
+    x = rng.uniform(-1, 2, size=(4, 3))
+    W1, b1, W2, b2 = net
+    for i, j in np.ndindex(x.shape):
+        expected = W2 @ np.maximum(W1 @ [x[i, j]] + b1, 0) + b2
+        assert_allclose(net(x)[i, j], expected[0])
+    assert net(0.5).shape == ()
+    assert net.units == 5 and net.parameters == 16
+    assert repr(net) == "ReluNet(5 units, 16 parameters)"
+
+
+def test_a_point_computed_in_two_ways_is_told_once():
+    twice = hinges([0.2, 0.6, np.nextafter(0.6, 1)], [0.8, 0.4, 0.4], 0.02)
+    assert len(twice.breakpoints) == 3
+    error = sup_error(twice)
+    assert_allclose(error.value, 0.02)
+    assert_allclose(error.points, [0, 0.2, 0.4, 0.6, 0.8, 1], atol=1e-12)
+
+
+def test_breakpoints_are_those_inside():
+    net = ReluNet(
+        [[1.0], [-2.0], [0.0], [1.0], [1.0], [1e-320]],
+        [-0.5, 0.5, 3, -1.5, 0, -1.0],
+        np.ones((1, 6)),
+        0,
+    )
+    assert_allclose(net.breakpoints, [0.25, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (([[1, 1]], [0, 0], [[1, 1]], 0), r"W1 has shape \(1, 2\); .* needs \(2, 1\)"),
+        (([[1], [1]], [0, 0], [[1], [1]], 0), "W2 has shape"),
+        (([[1]], [0], [[1]], [0, 0]), "b2 has shape"),
+        (([[np.nan]], [0], [[1]], 0), "W1 is .*finite"),
+    ],
+)
+def test_a_net_that_does_not_fit_is_refused(answer, named):
+    with pytest.raises(ValueError, match=named):
+        ReluNet(*answer)
+
+
+@pytest.mark.parametrize("make", [equal_pieces, best_net, sawtooth_net])
+def test_at_least_one_unit_or_layer(make):
+    with pytest.raises(ValueError, match="is 0; give at least 1"):
+        make(0)
+
+
+# Claims of the notebook
+
+
+def test_the_assignments_net_errs_by_its_bound_at_two_points():
+    error = sup_error(GREEDY)
+    assert_allclose(error.value, 0.04)
+    assert_allclose(error.points, [0.4, 0.8])
+    assert_allclose(sup_error(hinges([0, 0.2, 0.6], [0.2, 0.6, 0.8])).value, 0.04)
+    grid = np.linspace(0, 1, 100)
+    assert np.abs(grid**2 - GREEDY(grid)).max() < 0.04
+
+
+@pytest.mark.parametrize(
+    ("beta", "slope", "residual", "steepest"),
+    [(0, 0, 0, 0.4), (0.2, 0.2, 0, 0.6), (0.6, 0.8, 0, 0.8)],
+)
+def test_each_step_of_the_greedy_construction_is_steepest_but_the_first(
+    beta, slope, residual, steepest
+):
+    assert_allclose(2 * beta - slope + 2 * np.sqrt(residual + 0.04), steepest)
+    t = np.linspace(0, 2, 200_001)
+    arc = t**2 + (2 * beta - slope - steepest) * t + residual
+    assert_allclose(arc.min(), -0.04, atol=1e-9)  # any steeper would go below
+
+
+def test_waiting_for_the_upper_edge_saves_a_unit():
+    first = 0.4
+    beta = 0.2 + np.sqrt(0.08)
+    second = 2 * beta - first + 2 * np.sqrt(0.08)
+    assert_allclose(beta**2 - first * beta, 0.04)
+    assert_allclose(sup_error(hinges([0, beta], [first, second])).value, 0.04)
+
+
+def test_lines():
+    for offset, error, points in (
+        (0, 1 / 4, [0.5]),
+        (-1 / 6, 1 / 6, [0, 1]),
+        (-1 / 8, 1 / 8, [0, 0.5, 1]),
+    ):
+        line = sup_error(lambda x, offset=offset: x + offset, [])
+        assert_allclose(line.value, error)
+        assert_allclose(line.points, points)
+    x = np.linspace(0, 1, 100_001)
+    assert_allclose(np.polyfit(x, x**2, 1), [1, -1 / 6], atol=1e-4)
+
+
+@given(st.floats(-3, 3), st.floats(-3, 3))
+def test_no_line_beats_one_eighth(slope, offset):
+    assert sup_error(lambda x: slope * x + offset, []).value >= 1 / 8 - 1e-12
+    residuals = np.array([0, 0.25, 1]) - (slope * np.array([0, 0.5, 1]) + offset)
+    assert_allclose(residuals @ [1, -2, 1], 0.5)  # the slope and the offset drop out
+
+
+@pytest.mark.parametrize("alpha", [0.92, 1.0, 1.08])
+def test_the_range_argument(alpha):
+    x = np.linspace(0, 1, 100_001)
+    h = x**2 - alpha * x
+    assert_allclose(h.min(), -(alpha**2) / 4, atol=1e-9)
+    assert alpha**2 / 4 > 0.08
+
+
+@pytest.mark.parametrize("units", [1, 2, 3, 4, 7, 16, 64])
+def test_nets_of_equal_pieces_and_the_best_nets(units):
+    equal, best = equal_pieces(units), best_net(units)
+    assert equal.units == best.units == units
+    assert_allclose(sup_error(equal).value, 1 / (8 * units**2), rtol=1e-9)
+    assert_allclose(sup_error(best).value, 1 / (2 * (2 * units + 1) ** 2), rtol=1e-9)
+    assert len(sup_error(equal).points) == 2 * units + 1
+    assert len(sup_error(best).points) == 2 * units + 2
+    assert len(equal.breakpoints) == units - 1 and len(best.breakpoints) == units
+
+
+def test_two_units_are_the_fewest_for_four_hundredths():
+    assert sup_error(best_net(1)).value == pytest.approx(1 / 18) and 1 / 18 > 0.04
+    assert sup_error(equal_pieces(2)).value == pytest.approx(1 / 32) and 1 / 32 < 0.04
+    assert sup_error(best_net(2)).value == pytest.approx(1 / 50)
+
+
+@pytest.mark.parametrize("units", [1, 2, 3, 5])
+def test_no_net_of_n_units_beats_the_bound(units):
+    bound = 1 / (2 * (2 * units + 1) ** 2) - 1e-12
+    rng = np.random.default_rng(units)
+    best = best_net(units)
+    for _ in range(300):
+        assert sup_error(random_net(rng, units)).value >= bound
+        sign = rng.choice([-1, 1], size=units)  # also units that look to the left
+        noise = [10 ** rng.uniform(-6, -1) * rng.normal(size=part.shape) for part in best]
+        near = ReluNet(*(part + step for part, step in zip(best, noise, strict=True)))
+        assert sup_error(near).value >= bound
+        turned = ReluNet(sign[:, None] * near.W1, sign * near.b1, near.W2, near.b2)
+        assert sup_error(turned).value >= bound
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3, 5, 8])
+def test_the_sawtooth_net(layers):
+    net = sawtooth_net(layers)
+    knots = np.linspace(0, 1, 2**layers + 1)
+    x = np.linspace(0, 1, 1001)
+    assert_allclose(net(x) + 4.0**-layers / 8, np.interp(x, knots, knots**2), atol=1e-14)
+    assert_allclose(sup_error(net, knots).value, 4.0**-layers / 8, rtol=1e-6)
+    assert net.parameters == 12 * layers - 2
+    shallow = equal_pieces(2**layers)
+    assert shallow.parameters == 3 * 2**layers + 1
+    assert_allclose(sup_error(shallow).value, 4.0**-layers / 8, rtol=1e-6)
+    if layers > 1:  # one unit fewer would not do, however its hinges are placed
+        assert sup_error(best_net(2**layers - 1)).value > 4.0**-layers / 8
+
+
+def test_depth_pays_from_four_layers_on():
+    cheaper = [sawtooth_net(m).parameters < equal_pieces(2**m).parameters for m in range(1, 11)]
+    assert cheaper == [False] * 3 + [True] * 7
+    assert sawtooth_net(10).parameters == 118 and equal_pieces(1024).parameters == 3073
+
+
+def test_a_quarter_of_the_first_breakpoints_lie_inside():
+    rng = np.random.default_rng(0)
+    w, b = rng.uniform(-1, 1, size=(2, 200_000))
+    inside = (-b / w > 0) & (-b / w < 1)
+    assert abs(inside.mean() - 1 / 4) < 0.005

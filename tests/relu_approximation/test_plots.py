@@ -1,0 +1,256 @@
+"""Notebook 01's figures and explorer: what they draw, from the data of their artists."""
+
+from unittest import mock
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from helpers import activations
+from helpers.explorer import Explorer
+from helpers.relu_approximation import explore, plots
+from helpers.relu_approximation.explore import MOST_UNITS
+from helpers.relu_approximation.nets import ReluNet, best_net, hinges, sup_error
+
+GREEDY = hinges([0, 0.2, 0.6], [0.2, 0.6, 0.8])
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def line(ax, label):
+    return next(each for each in ax.lines if each.get_label() == label)
+
+
+def words(ax):
+    return {text.get_text() for text in ax.texts}
+
+
+def test_the_sample_holds_every_breakpoint():
+    x = plots.sample(GREEDY, 11)
+    assert {0.2, 0.6} <= set(x) and x[0] == 0 and x[-1] == 1 and (np.diff(x) > 0).all()
+
+
+def test_bends_hold_zero_only_where_a_unit_starts_there():
+    assert_allclose(plots.bends(GREEDY), [0, 0.2, 0.6])
+    assert_allclose(plots.bends(best_net(2)), [0.2, 0.6])
+    assert_allclose(plots.bends(ReluNet([[-1.0]], [0.0], [[1.0]], 0)), [])
+
+
+def test_fit_draws_the_net_in_relu_style_over_the_square():
+    ax = plots.fit(GREEDY, before=hinges([0], [0.2]))
+    x, y = line(ax, "_net").get_data()
+    assert_allclose(y, GREEDY(x))
+    assert line(ax, "_net").get_color() == activations.get("relu").color
+    x, y = line(ax, "_x²").get_data()
+    assert_allclose(y, x**2)
+    x, y = line(ax, "_before").get_data()
+    assert_allclose(y, 0.2 * x)
+    assert_allclose(line(ax, "_bends").get_xdata(), [0, 0.2, 0.6])
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("x", "y")
+
+
+def test_residual_marks_where_the_error_is_reached():
+    ax = plots.residual(GREEDY, error=sup_error(GREEDY))
+    x, y = line(ax, "_net").get_data()
+    assert_allclose(y, x**2 - GREEDY(x))
+    assert_allclose(line(ax, "_reached").get_xydata(), [(0.4, -0.04), (0.8, -0.04)], atol=1e-12)
+    assert_allclose(ax.get_ylim(), (-0.048, 0.048))
+    assert_allclose(plots.residual(GREEDY, limit=0.1).get_ylim(), (-0.1, 0.1))
+
+
+def test_step_shows_net_residual_and_next_hinge():
+    left, right = plots.step(hinges([0], [0.2]), bend=0.2)
+    assert_allclose(line(left, "_next").get_xydata(), [(0.2, 0.04)])
+    assert_allclose(line(right, "_next").get_xydata(), [(0.2, 0)], atol=1e-12)
+    assert "next hinge: β = 0.2" in words(right) and "±0.04" in words(right)
+    left, right = plots.step(GREEDY, before=hinges([0, 0.2], [0.2, 0.6]))
+    assert "_next" not in [each.get_label() for each in right.lines]
+    assert "dashed" in left.get_title() + left.get_title(loc="left")
+
+
+def test_candidates_are_told_apart_by_marker():
+    ax = plots.candidates(GREEDY, sup_error(GREEDY), [0, 0.2, 0.6, 1], [0.1, 0.4, 0.8])
+    assert line(ax, "ends of pieces").get_marker() != line(ax, "vertices").get_marker()
+    assert_allclose(line(ax, "vertices").get_ydata(), [-0.01, -0.04, -0.04], atol=1e-12)
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["ends of pieces", "vertices", "sup error reached"]
+
+
+def test_units_add_up_to_the_net():
+    net = ReluNet([[1.0], [-1.0]], [-0.2, 0.4], [[0.6, 1.0]], 0.1)
+    x = np.linspace(0, 1, 11)
+    _, (parts, total) = plt.subplots(1, 2)
+    plots.units_and_sum(net, x, (parts, total))
+    shares = [line(parts, f"unit {i}").get_ydata() for i in (1, 2)]
+    assert_allclose(np.sum(shares, axis=0) + 0.1, line(total, "_net").get_ydata())
+    assert {"unit 1", "unit 2"} <= words(parts)
+
+
+def test_curves_are_labelled_and_marked():
+    x = np.linspace(0, 1, 5)
+    ax = plots.curves(x, {"chord": x**2 - x, "best": x**2 - x + 1 / 8}, plots.largest)
+    assert {"chord", "best"} <= words(ax)
+    marked = [each.get_xdata() for each in ax.lines if each.get_label() == "_marked"]
+    assert_allclose(marked[0], [0.5])
+    assert_allclose(marked[1], [0, 0.5, 1])
+    styles = [line(ax, name).get_linestyle() for name in ("chord", "best")]
+    assert styles[0] != styles[1]
+
+
+def test_dips_mark_the_bottom_and_name_the_strip():
+    x = np.linspace(0, 1, 101)
+    ax = plots.dips(x, {"α = 1": x**2 - x})
+    assert_allclose(line(ax, "_marked").get_xydata(), [(0.5, -0.25)])
+    assert any("0.08" in text for text in words(ax))
+
+
+def test_one_unit_marks_the_best_breakpoint():
+    beta = np.linspace(0, 1, 4)
+    errors = {"left": np.array([0.12, 0.06, 0.2, 0.5]), "right": np.array([0.5, 0.4, 0.3, 0.12])}
+    ax = plots.one_unit(beta, errors, 0.04)
+    best = [each.get_xydata()[0] for each in ax.lines if len(each.get_xdata()) == 1]
+    assert_allclose(best, [(1 / 3, 0.06), (1, 0.12)])
+    assert {"left", "right", "allowed: 0.04"} <= words(ax)
+
+
+def test_errors_are_on_log_axes_with_plain_ticks():
+    ax = plots.errors({"a": ([1, 2], [0.1, 0.02]), "b": ([1, 2], [0.2, 0.1])}, "N", [1, 2], 0.04)
+    assert ax.get_xscale() == ax.get_yscale() == "log"
+    assert_allclose(line(ax, "a").get_xydata(), [(1, 0.1), (2, 0.02)])
+    ax.figure.draw_without_rendering()
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "2"]
+    assert {"a", "b", "0.04"} <= words(ax)
+    assert ax.get_xlabel() == "N" and ax.get_ylabel() == "sup error"
+
+
+def test_teeth_keep_their_shapes():
+    x = np.linspace(0, 1, 5)
+    curves = [1 - np.abs(1 - 2 * x), np.array([0, 1, 0, 1, 0])]
+    ax = plots.teeth(x, curves)
+    for i, curve in enumerate(curves, start=1):
+        drawn = line(ax, f"_t{i}").get_ydata()
+        assert_allclose(drawn - drawn.min(), curve)
+
+
+def test_trained_nets_show_every_seed_and_the_median():
+    found = {2: np.array([0.1, 0.2, 0.6]), 4: np.array([0.03, 0.04, 0.05])}
+    ax = plots.trained(found, best=[0.02, 0.006], polished=[0.03, 0.01])
+    seeds = [each.get_ydata() for each in ax.lines if each.get_label() == "_seeds"]
+    assert_allclose(seeds, list(found.values()))
+    median = next(each for each in ax.lines if each.get_label().startswith("trained from random"))
+    assert_allclose(median.get_ydata(), [0.2, 0.04])
+    assert_allclose(line(ax, "best possible").get_ydata(), [0.02, 0.006])
+
+
+def test_where_they_bend_counts_each_row():
+    ax = plots.where_they_bend({"seed 0": [], "seed 1": [0.2, 0.7]}, [0.1, 0.5, 0.9])
+    assert {"0", "2", "3", "bends"} <= words(ax)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["best", "seed 1", "seed 0"]
+
+
+# The explorer
+
+
+class WithFigure(Explorer):
+    """An explorer that lets the tests see its figure."""
+
+    def __init__(self, figure, *args):
+        self.figure = figure
+        super().__init__(figure, *args)
+
+
+def hinges_explorer(**options):
+    with mock.patch.object(explore, "Explorer", WithFigure):
+        return explore.hinges_explorer(**options)
+
+
+def pictured(explorer):
+    left, right = explorer.figure.axes
+    return line(left, "_net"), line(right, "_net"), line(right, "_reached")
+
+
+def press(explorer, name):
+    button = next(each for each in explorer.children[0].children if each.description == name)
+    button.click()
+
+
+def test_the_explorer_starts_with_the_assignments_net():
+    explorer = hinges_explorer()
+    net_line, rest, reached = pictured(explorer)
+    x, y = net_line.get_data()
+    assert_allclose(y, GREEDY(x))
+    assert_allclose(rest.get_ydata(), rest.get_xdata() ** 2 - GREEDY(rest.get_xdata()))
+    assert_allclose(reached.get_xdata(), [0.4, 0.8])
+    assert "3 units: sup error 0.0400, reached at x = 0.400, 0.800; inside" in explorer.sentence
+    assert "0.0102" in explorer.sentence
+
+
+def test_moving_a_slider_moves_the_net():
+    explorer = hinges_explorer()
+    before = explorer._picture.value
+    explorer.controls["beta2"].value = 0.3
+    x, y = pictured(explorer)[0].get_data()
+    assert_allclose(y, hinges([0, 0.3, 0.6], [0.2, 0.6, 0.8])(x))
+    for ax in explorer.figure.axes:
+        assert_allclose(line(ax, "_bends").get_xdata(), [0, 0.3, 0.6])
+    assert "outside" in explorer.sentence
+    assert explorer._picture.value != before
+
+
+@pytest.mark.parametrize("units", [1, MOST_UNITS])
+def test_only_the_sliders_in_use_are_shown(units):
+    explorer = hinges_explorer()
+    explorer.controls["units"].value = units
+    assert not explorer.sentence.startswith("!")
+    for i in range(1, MOST_UNITS + 1):
+        for name in (f"beta{i}", f"alpha{i}"):
+            assert explorer.controls[name].layout.display == ("" if i <= units else "none")
+
+
+@pytest.mark.parametrize("end", ["min", "max"])
+def test_every_slider_works_at_both_ends(end):
+    explorer = hinges_explorer()
+    explorer.set(**{name: getattr(each, end) for name, each in explorer.controls.items()})
+    assert not explorer.sentence.startswith("!"), explorer.sentence
+    net_line, rest, _ = pictured(explorer)
+    low, high = rest.axes.get_ylim()
+    assert low <= rest.get_ydata().min() and rest.get_ydata().max() <= high
+
+
+@pytest.mark.parametrize("units", range(1, MOST_UNITS + 1))
+def test_show_optimum_sets_the_best_net(units):
+    explorer = hinges_explorer()
+    explorer.controls["units"].value = units
+    press(explorer, "Show optimum")
+    x, y = pictured(explorer)[0].get_data()
+    assert_allclose(y, best_net(units)(x), atol=1e-12)
+    assert len(pictured(explorer)[2].get_xdata()) == 2 * units + 2
+    assert f"sup error {1 / (2 * (2 * units + 1) ** 2):.4f}" in explorer.sentence
+
+
+def test_reset_brings_the_first_picture_back():
+    explorer = hinges_explorer()
+    first = explorer._picture.value, explorer.sentence
+    explorer.controls["units"].value = 5
+    press(explorer, "Show optimum")
+    press(explorer, "Reset")
+    assert (explorer._picture.value, explorer.sentence) == first
+
+
+def test_two_explorers_do_not_share_anything():
+    one, two = hinges_explorer(), hinges_explorer(tolerance=0.02)
+    one.controls["units"].value = 1
+    assert two.controls["units"].value == 3
+    assert "outside the band of ±0.02" in two.sentence
+
+
+def test_the_static_picture_has_its_sentence_as_alternative_text():
+    explorer = hinges_explorer()
+    data, metadata = explorer._repr_mimebundle_()
+    assert metadata["image/png"]["alt"] == explorer.sentence
+    assert data["image/png"]

@@ -1,0 +1,161 @@
+"""What all explorers share: their shell, and redraws that are quick and still whole."""
+
+import io
+
+import ipywidgets as widgets
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from benchmarks import explorers as measured
+from helpers.explorer import Explorer
+from helpers.painting import Painter
+
+
+def pixels(png):
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
+
+
+def drawn_whole(figure):
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].astype(int)
+
+
+def unlike(one, other):
+    """Returns the share of pixels that differ visibly."""
+    return np.mean(np.abs(one - other).max(axis=-1) > 64)
+
+
+@pytest.fixture(scope="module")
+def explorers():
+    return measured.explorers()
+
+
+NAMES = [
+    "01 hinges",
+    "02 tangents",
+    "02 depth",
+    "03 runs",
+    "03 digit pad",
+    "04 layers",
+    "05 bounds",
+    "05 training",
+]
+
+
+def test_every_explorer_is_measured(explorers):
+    assert list(explorers) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_redraw_is_what_drawing_it_whole_would_be(explorers, name):
+    explorer = explorers[name]
+    for i, change in enumerate(measured.changes(explorer, 6, seed=1)):
+        change()
+        assert not explorer.sentence.startswith("! "), explorer.sentence
+        if i % 3 == 2:  # frames are kept from the third drawing on
+            shown = pixels(explorer._picture.value)
+            assert unlike(shown, drawn_whole(explorer._painter._figure)) < 0.001
+
+
+def test_strokes_on_the_pad_are_answered(explorers):
+    pad = explorers["03 digit pad"]
+    row = measured.timed(pad, measured.strokes(pad, 2))
+    assert row["changes"] == 2 and 0 < row["median_ms"] <= row["p95_ms"]
+
+
+CHANGES_OF_FRAME = {
+    "limits": lambda ax: ax.set_xlim(0, 5),
+    "scale": lambda ax: ax.set_yscale("log"),
+    "title": lambda ax: ax.set_title("another title"),
+    "name": lambda ax: ax.set_xlabel("another name"),
+    "ticks": lambda ax: ax.set_xticks([0.5, 1.5]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES_OF_FRAME.values(), ids=CHANGES_OF_FRAME)
+def test_a_changed_frame_is_drawn_anew(change):
+    figure = Figure(figsize=(4, 3), dpi=60)
+    ax = figure.add_axes((0.2, 0.3, 0.7, 0.5))
+    ax.plot([1, 2, 3])
+    painter = Painter(figure)
+    before = [pixels(painter.png()) for _ in range(3)][-1]  # the frame is kept now
+    change(ax)
+    after = pixels(painter.png())
+    assert unlike(before, after) > 0
+    assert unlike(after, drawn_whole(figure)) < 0.001
+
+
+def test_a_kept_frame_is_not_drawn_again(monkeypatch):
+    figure = Figure(figsize=(3, 2), dpi=60)
+    ax = figure.subplots()
+    (line,) = ax.plot([1, 2, 3])
+    painter = Painter(figure)
+    first = [painter.png() for _ in range(3)][0]
+
+    def refuse(renderer):
+        raise AssertionError("drawn again")
+
+    monkeypatch.setattr(ax.xaxis, "draw", refuse)
+    assert unlike(pixels(first), pixels(painter.png())) == 0
+    line.set_ydata([3, 2, 1])
+    assert unlike(pixels(first), pixels(painter.png())) > 0.01
+    ax.set_xlim(0, 9)
+    with pytest.raises(AssertionError, match="drawn again"):
+        painter.png()
+
+
+# --- the shell -----------------------------------------------------------------------------------
+
+
+def shell(redraw=lambda a, b: f"a is {a}, b is {b}", **options):
+    figure = Figure(figsize=(2, 1), dpi=50)
+    figure.subplots()
+    controls = {
+        "a": widgets.IntSlider(1, 0, 9, description="a"),
+        "b": widgets.Dropdown(options=["x", "y"], description="b"),
+    }
+    return Explorer(figure, redraw, controls, **options)
+
+
+def press(explorer, label):
+    (button,) = [child for child in explorer.children[0].children if child.description == label]
+    button.click()
+
+
+def test_reset_and_actions_set_several_controls_and_redraw_once():
+    calls = []
+    explorer = shell(
+        lambda a, b: calls.append((a, b)) or f"{a} {b}",
+        actions={"Best": lambda: {"a": 7, "b": "y"}},
+    )
+    press(explorer, "Best")
+    assert explorer.sentence == "7 y"
+    press(explorer, "Reset")
+    assert calls == [(1, "x"), (7, "y"), (1, "x")]
+
+
+def test_an_error_is_told_and_the_next_change_goes_on():
+    explorer = shell(lambda a, b: f"{1 / (a - 5)}")
+    explorer.controls["a"].value = 5
+    assert explorer.sentence == "! ZeroDivisionError: division by zero"
+    explorer.controls["a"].value = 6
+    assert explorer.sentence == "1.0"
+
+
+def test_a_figure_without_front_end_and_words_for_those_who_cannot_see_it():
+    explorer = shell()
+    data, metadata = explorer._repr_mimebundle_()
+    assert {"image/png", "application/vnd.jupyter.widget-view+json"} <= set(data)
+    assert metadata["image/png"]["alt"] == explorer.sentence == "a is 1, b is x"
+    explorer.controls["a"].value = 2
+    assert explorer._picture.tooltip == explorer.sentence == "a is 2, b is x"
+
+
+def test_a_control_without_a_name_is_refused():
+    figure = Figure()
+    with pytest.raises(ValueError, match="control 'a' has no description"):
+        Explorer(figure, lambda a: "", {"a": widgets.IntSlider()})
