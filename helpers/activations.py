@@ -15,6 +15,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from helpers.palette import BLACK, BLUE, GREEN, GREY, OCHRE, ORANGE, PINK, SKY
+
 LEAKY_SLOPE = 0.01  # slope of LeakyReLU below zero, PyTorch's default
 BETA_RANGE = 0.1  # Swish draws its β from U(−0.1, 0.1)
 
@@ -168,33 +170,32 @@ class Activation:
         return f"Activation({self.name})"
 
 
-# Okabe–Ito's palette; its sky blue, orange and pink darkened to a contrast of 3:1 on white.
 ACTIVATIONS = {
     unit.name: unit
     for unit in (
-        Activation("relu", "ReLU", relu, relu_derivative, nn.ReLU, "#0072B2", "-"),
-        Activation("sigmoid", "Sigmoid", sigmoid, sigmoid_derivative, nn.Sigmoid, "#D55E00", "--"),
+        Activation("relu", "ReLU", relu, relu_derivative, nn.ReLU, BLUE, "-"),
+        Activation("sigmoid", "Sigmoid", sigmoid, sigmoid_derivative, nn.Sigmoid, ORANGE, "--"),
         Activation(
             "leaky_relu",
             "LeakyReLU",
             leaky_relu,
             leaky_relu_derivative,
             lambda: nn.LeakyReLU(LEAKY_SLOPE),
-            "#3A8FC4",
+            SKY,
             ":",
         ),
-        Activation("tanh", "Tanh", tanh, tanh_derivative, nn.Tanh, "#B07800", "-."),
+        Activation("tanh", "Tanh", tanh, tanh_derivative, nn.Tanh, OCHRE, "-."),
         Activation(
-            "mish", "Mish", mish, mish_derivative, Mish, "#00825F", (0, (6, 1.5, 1, 1.5, 1, 1.5))
+            "mish", "Mish", mish, mish_derivative, Mish, GREEN, (0, (6, 1.5, 1, 1.5, 1, 1.5))
         ),
-        Activation("swish", "Swish", swish, swish_derivative, Swish, "#B85C92", (0, (3, 1))),
+        Activation("swish", "Swish", swish, swish_derivative, Swish, PINK, (0, (3, 1))),
         Activation(
             "softplus",
             "Softplus",
             softplus,
             softplus_derivative,
             nn.Softplus,
-            "#666666",
+            GREY,
             (0, (8, 2)),
         ),
         Activation(
@@ -203,7 +204,7 @@ ACTIVATIONS = {
             identity,
             identity_derivative,
             nn.Identity,
-            "#000000",
+            BLACK,
             (0, (1, 2)),
         ),
     )

@@ -1,20 +1,30 @@
 """The shell of every explorer: controls above one figure that is redrawn when they change.
 
 One module a notebook stands beside this one, each a few lines over that notebook's computing and
-plotting functions. A figure's artists are made once and given new data after that, which is what
-keeps a redraw short. Where no front end runs the first figure stands there as a picture.
+plotting functions. Where no front end runs the first figure stands there as a picture.
+
+What keeps a redraw short: a figure's artists are made once and given new data after that, and each
+axes keeps a picture of its ticks, labels and titles, over which only the data are drawn, wherever
+limits, scales, ticks and names are what they were before.
 """
 
 import base64
 import html
+import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets as widgets
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+from PIL import Image
 from traitlets import Unicode
 
-from helpers.painting import Painter
+KEPT = 16  # frames of an axes, about half a megabyte each
 
 
 class Picture(widgets.Image):
@@ -124,3 +134,84 @@ class Explorer(widgets.VBox):
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         data = {**data, "image/png": base64.b64encode(self._picture.value).decode("ascii")}
         return data, {**metadata, "image/png": {"alt": self.sentence}}
+
+
+class Painter:
+    """Draws one figure again and again; a redraw gives what drawing it whole would give."""
+
+    def __init__(self, figure: Figure) -> None:
+        """Take over the figure; its layout is settled at the first drawing and then kept.
+
+        Args:
+            figure: a figure that is not one of pyplot's. Between drawings an axes' data, limits,
+                scales, ticks, title and names of axes may change, and no other part of its frame.
+        """
+        self._figure = figure
+        self._canvas = FigureCanvasAgg(figure)
+        self._frames: dict[Axes, dict[tuple, Any]] = {}  # by state; None where drawn just once
+        self._settled = False
+
+    def png(self) -> bytes:
+        """Return the figure as it now is, as the bytes of a PNG file."""
+        if not self._settled:
+            self._canvas.draw()
+            self._figure.set_layout_engine("none")  # again and again it would cost every redraw
+            self._settled = True
+        renderer = self._canvas.get_renderer()
+        renderer.clear()
+        self._figure.patch.draw(renderer)
+        for ax in self._figure.axes:
+            self._frame(ax)
+        on_top = [*self._figure.texts, *self._figure.legends]
+        for artist in [artist for ax in self._figure.axes for artist in data_of(ax)] + on_top:
+            artist.draw(renderer)
+        buffer = io.BytesIO()
+        pixels = np.asarray(self._canvas.buffer_rgba())[..., :3]  # the page is opaque
+        Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "png", compress_level=1)
+        return buffer.getvalue()
+
+    def _frame(self, ax: Axes) -> None:
+        ax.apply_aspect()
+        state = frame_state(ax)
+        frames = self._frames.setdefault(ax, {})
+        if picture := frames.get(state):
+            self._canvas.restore_region(picture)
+            return
+        shown = [artist for artist in data_of(ax) if artist.get_visible()]
+        for artist in shown:
+            artist.set_visible(False)
+        renderer = self._canvas.get_renderer()
+        ax.draw(renderer)
+        if state in frames:  # the second time it pays to find out where the frame ends
+            box = ax.get_tightbbox(renderer)
+            inside = Bbox.intersection(box.padded(2), self._figure.bbox) if box else None
+            picture = self._canvas.copy_from_bbox(inside or self._figure.bbox)
+        for artist in shown:
+            artist.set_visible(True)
+        frames.pop(state, None)
+        frames[state] = picture
+        if len(frames) > KEPT:
+            del frames[next(iter(frames))]  # the oldest
+
+
+def data_of(ax: Axes) -> list[Artist]:
+    """Return an axes' artists that are drawn anew each time, the lowest first.
+
+    A legend without a box, in a fixed place, belongs to the frame; one with a box must cover data.
+    """
+    artists = [*ax.images, *ax.collections, *ax.patches, *ax.lines, *ax.texts, *ax.artists]
+    legend = ax.get_legend()
+    boxes = [legend] if legend is not None and legend.get_frame_on() else []
+    spines = ax.spines.values() if ax.axison and ax.get_frame_on() else []
+    return sorted([*artists, *spines, *boxes], key=Artist.get_zorder)
+
+
+def frame_state(ax: Axes) -> tuple:
+    """Return all that the picture of an axes' frame depends on."""
+    titles = tuple(ax.get_title(loc) for loc in ("left", "center", "right"))
+    ticks = tuple(
+        tuple(axis.get_ticklocs(minor=minor)) + (axis.get_scale(), axis.get_label_text())
+        for axis in (ax.xaxis, ax.yaxis)
+        for minor in (False, True)
+    )
+    return ax.get_xlim(), ax.get_ylim(), ax.bbox.bounds, titles, ticks

@@ -1,4 +1,4 @@
-"""What all figures share: the style sheet, units' colours, direct labels, and showing a figure.
+"""What all figures share: the style sheet, units' colours, direct labels; showing figure or table.
 
 One module a notebook stands beside this one. A plotting function receives computed data and
 `ax=None`, draws, labels its axes and returns the Axes; it knows nothing about training.
@@ -8,7 +8,7 @@ import base64
 import html
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -138,3 +138,42 @@ def show(figure: Figure | Axes, alt: str) -> None:
         data["text/html"] = picture
     display(data, raw=True, metadata={"image/png": {"alt": alt}})
     plt.close(whole)
+
+
+def table(
+    rows: Iterable[Sequence], header: Sequence[str], formats: str | Sequence[str] = ""
+) -> None:
+    """Display rows under a header: an HTML table in the page, aligned text elsewhere.
+
+    Args:
+        rows: the cells of each row, strings or numbers; the first names the row.
+        header: a name for each column.
+        formats: how numbers are written, such as `.3f`; one for all columns, or one a column. A
+            string in a cell stays as it is.
+
+    Raises:
+        ValueError: a row is not as long as the header.
+    """
+    each = [formats] * len(header) if isinstance(formats, str) else formats
+    lines = [list(header)]
+    for row in rows:
+        if len(row) != len(header):
+            raise ValueError(f"a row has {len(row)} cells; the header has {len(header)}")
+        cells = zip(row, each, strict=True)
+        lines.append(
+            [cell if isinstance(cell, str) else format(cell, form) for cell, form in cells]
+        )
+    wide = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = "\n".join(
+        "  ".join([line[0].ljust(wide[0]), *map(str.rjust, line[1:], wide[1:])]).rstrip()
+        for line in lines
+    )
+    marked = [
+        "".join(
+            f'<{tag} style="text-align: {"right" if i else "left"}">{html.escape(cell)}</{tag}>'
+            for i, cell in enumerate(line)
+        )
+        for tag, line in zip(["th", *["td"] * len(lines)], lines, strict=False)
+    ]
+    page = f"<table><tr>{'</tr><tr>'.join(marked)}</tr></table>"
+    display({"text/plain": text, "text/html": page}, raw=True)

@@ -1,10 +1,15 @@
-"""How long the notebooks' loops run: in full, or short for tests.
+"""How the notebooks run: how long their loops are, where data lie, and on how many threads.
 
 Every notebook asks this module for the length of its long loops, so that the same cells serve
 the reader (full protocol) and the test run (`QUICK_RUN=1`, a matter of seconds).
 """
 
+import contextlib
 import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
 
 QUICK_RUN = "QUICK_RUN"
 
@@ -34,3 +39,29 @@ def scaled(full: int, quick: int) -> int:
     if not 1 <= quick <= full:
         raise ValueError(f"quick is {quick}; it must lie between 1 and full = {full}")
     return quick if quick_run() else full
+
+
+def data_folder() -> Path:
+    """Return the project's `data/`, or the working folder's where helpers is installed elsewhere.
+
+    MNIST and finished runs are kept there.
+    """
+    project = Path(__file__).resolve().parent.parent
+    return (project if (project / "pyproject.toml").is_file() else Path.cwd()) / "data"
+
+
+@contextlib.contextmanager
+def one_thread(flush: bool = False) -> Iterator[None]:
+    """Run the block's torch operations on the calling thread, with subnormals flushed to 0 or not.
+
+    `torch.set_flush_denormal` acts on the calling thread alone, so a second thread would not
+    follow it. Afterwards the number of threads is as it was and flushing is off, its default.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(flush)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads)

@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from benchmarks import explorers as measured
-from helpers.explorer import Explorer
-from helpers.painting import Painter
+from helpers.explorer import Explorer, Painter
 
 
 def pixels(png):

@@ -4,7 +4,7 @@ Notebook 05 trains the same network from several initialisations and seeds. All 
 one tensor, so that twenty-five small networks cost about as much as one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from helpers import activations
+from helpers.settings import one_thread
 
 
 @dataclass(frozen=True)
@@ -125,22 +126,28 @@ def train(
     factor = torch.as_tensor(decay, dtype=Ws[0].dtype) * torch.ones(len(Ws[0]), dtype=Ws[0].dtype)
     losses, test_losses = np.empty((steps + 1, len(Ws[0]))), []
     snapshots: list[tuple[list[NDArray], list[NDArray]]] = []
-    for step in _one_thread(range(steps + 1)):
-        loss = _loss(_layers(Ws, bs, x, activation)[-1], y)
-        losses[step] = loss.detach().numpy()
-        if step in kept:
-            snapshots.append(
-                ([W.detach().numpy().copy() for W in Ws], [b.detach().numpy().copy() for b in bs])
-            )
-            if test is not None:
-                logits = evaluate(snapshots[-1][0], snapshots[-1][1], test[0], activation)[-1]
-                test_losses.append(_loss(torch.as_tensor(logits), torch.as_tensor(test[1])).numpy())
-        if step < steps:
-            penalty = sum((W**2).sum((1, 2)) for W in Ws)
-            gradients = torch.autograd.grad((loss + factor * penalty).sum(), Ws + bs)
-            with torch.no_grad():
-                for parameter, gradient in zip(Ws + bs, gradients, strict=True):
-                    parameter -= lr * gradient
+    with one_thread():  # faster for tensors this small
+        for step in range(steps + 1):
+            loss = _loss(_layers(Ws, bs, x, activation)[-1], y)
+            losses[step] = loss.detach().numpy()
+            if step in kept:
+                snapshots.append(
+                    (
+                        [W.detach().numpy().copy() for W in Ws],
+                        [b.detach().numpy().copy() for b in bs],
+                    )
+                )
+                if test is not None:
+                    logits = evaluate(snapshots[-1][0], snapshots[-1][1], test[0], activation)[-1]
+                    test_losses.append(
+                        _loss(torch.as_tensor(logits), torch.as_tensor(test[1])).numpy()
+                    )
+            if step < steps:
+                penalty = sum((W**2).sum((1, 2)) for W in Ws)
+                gradients = torch.autograd.grad((loss + factor * penalty).sum(), Ws + bs)
+                with torch.no_grad():
+                    for parameter, gradient in zip(Ws + bs, gradients, strict=True):
+                        parameter -= lr * gradient
     return History(
         np.array(kept),
         losses,
@@ -157,16 +164,6 @@ def largest_difference(W: NDArray) -> NDArray:
         W: weights, shape (…, fan_out, fan_in).
     """
     return (W.max(-2) - W.min(-2)).max(-1)
-
-
-def _one_thread(steps: range) -> Iterator[int]:
-    """Yield the steps; torch works in one thread meanwhile, faster for tensors this small."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield from steps
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _loss(logits: Tensor, y: Tensor) -> Tensor:

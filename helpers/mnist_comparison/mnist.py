@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from helpers.mnist_comparison import download, standin
+from helpers.settings import data_folder
 
 # SHA-256 of the uncompressed files: training images and labels, then test images and labels.
 SHA256 = {
@@ -172,12 +173,6 @@ def split(data: Mnist, used: int = 12000, validation_fraction: float = 0.2) -> S
     cut = used - held_out
     test = _tensors(data.test_images, data.test_labels)
     return Split(x[:cut], y[:cut], x[cut:], y[cut:], *test, data.source, data.is_real, data.digest)
-
-
-def data_folder() -> Path:
-    """The project's `data/`; below the working directory if the package was installed elsewhere."""
-    project = Path(__file__).resolve().parents[2]
-    return (project if (project / "pyproject.toml").is_file() else Path.cwd()) / "data"
 
 
 def _whole(name: str, value: object, low: int, high: float = math.inf) -> None:

@@ -31,9 +31,8 @@ from helpers import activations
 from helpers.mnist_comparison.batched import PRECISIONS, train_specs
 from helpers.mnist_comparison.records import Examples, Run, SearchError, Spec, load_run, save_run
 from helpers.networks import MNIST_SIZES
+from helpers.settings import data_folder
 from helpers.training import RECORD_EVERY
-
-FOLDER = Path(__file__).resolve().parents[2] / "data" / "runs"
 
 MOST_PROCESSES = 61  # Windows cannot wait for more
 
@@ -66,7 +65,7 @@ def search(
     record_every: int = RECORD_EVERY,
     precision: str | None = None,
     device: str | None = None,
-    folder: Path | str = FOLDER,
+    folder: Path | str | None = None,
     executor: Executor | None = None,
     on_run: Callable[[Runs], None] | None = None,
 ) -> Runs:
@@ -84,7 +83,7 @@ def search(
             the hardware has it. Weights, units and loss are float32 either way.
         device: `cpu` or `cuda`; by default a GPU where there is one, with all rates and seeds of
             a unit as one batch.
-        folder: where records are kept.
+        folder: where records are kept; by default `data/runs`.
         executor: runs the training elsewhere, such as Dask's `Client(...).get_executor()`; by
             default a process for each core, or this process's GPU.
         on_run: called with all finished runs after each new one, to redraw curves.
@@ -101,7 +100,7 @@ def search(
     precision = precision or default_precision(device)
     for_unit = rates if isinstance(rates, Mapping) else dict.fromkeys(units, rates)
     _check(units, for_unit, seeds, epochs, precision)
-    folder = Path(folder)
+    folder = data_folder() / "runs" if folder is None else Path(folder)
     specs = {
         (unit, rate, seed): Spec(
             unit,

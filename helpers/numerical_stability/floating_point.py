@@ -4,9 +4,8 @@ Notebook 04 opens with it. A number below the smallest normal one is *subnormal*
 digits the smaller it is, and many processors compute with it in microcode, many times slower.
 """
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -38,23 +37,6 @@ def subnormal_share(values: Tensor) -> float:
     """Return which part of the values is subnormal: not 0, and below the smallest normal number."""
     size = values.abs()
     return float(((size > 0) & (size < torch.finfo(values.dtype).tiny)).double().mean())
-
-
-@contextlib.contextmanager
-def one_thread(flush: bool = False) -> Iterator[None]:
-    """Run the block's torch operations on the calling thread, with subnormals flushed to 0 or not.
-
-    `torch.set_flush_denormal` acts on the calling thread alone, so a second thread would not
-    follow it. Afterwards the number of threads is as it was and flushing is off, its default.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(flush)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
-        torch.set_num_threads(threads)
 
 
 def seconds(function: Callable[[], object], repeats: int = 5) -> float:

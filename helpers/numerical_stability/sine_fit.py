@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from helpers import initialization
-from helpers.numerical_stability.floating_point import one_thread
+from helpers.settings import one_thread
 from helpers.training import bar
 
 Unit = Callable[[Tensor], Tensor]

@@ -26,6 +26,7 @@ import numpy as np
 import pytest
 import torchvision
 
+from helpers import settings
 from helpers.mnist_comparison import download, mnist
 from tests.permissions import needs_modes, unprivileged
 
@@ -101,7 +102,7 @@ def test_mnist_dir_comes_before_the_folder(folder, tmp_path, monkeypatch):
 
 
 def test_the_folder_is_the_projects_data_unless_named():
-    assert mnist.data_folder() == Path(__file__).resolve().parents[2] / "data"
+    assert settings.data_folder() == Path(__file__).resolve().parents[2] / "data"
 
 
 def test_the_digest_is_that_of_the_content_not_of_the_packing(contents, folder, tmp_path):
@@ -543,7 +544,8 @@ def test_two_processes_at_once(tmp_path, contents, torchvision_does, monkeypatch
         f"shutil.copytree({str(source)!r}, raw, dirs_exist_ok=True)",
     )
     code = (
-        "import sys, types; from pathlib import Path; from helpers.mnist_comparison import download;"
+        "import sys, types; from pathlib import Path;"
+        "from helpers.mnist_comparison import download;"
         "download._answering = lambda mirrors, file: list(mirrors);"
         "names = sys.argv[2:];"
         "read = lambda place: sum((place / 'MNIST/raw' / n).stat().st_size for n in names);"

@@ -71,7 +71,10 @@ def test_stand_in_is_the_same_for_the_same_arguments_and_differs_for_another_see
 
 
 def test_stand_in_is_the_same_in_another_process():
-    code = "from helpers.mnist_comparison import mnist; print(mnist.stand_in(3, train=600, test=200).digest)"
+    code = (
+        "from helpers.mnist_comparison import mnist;"
+        "print(mnist.stand_in(3, train=600, test=200).digest)"
+    )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.split() == [mnist.stand_in(3, train=600, test=200).digest]
 

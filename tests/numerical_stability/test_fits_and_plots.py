@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import activations, initialization
+from helpers import activations, initialization, settings
 from helpers.networks import sine_mlp, sine_sizes
 from helpers.numerical_stability import depth, explore, floating_point, plots, sine_fit
 from helpers.plotting import use_style
@@ -47,7 +47,7 @@ def test_what_python_prints():
 def test_limits_are_known_and_the_machine_agrees(dtype, expected):
     limits = floating_point.limits(dtype)
     assert np.allclose(np.log10(limits), np.log10(expected), rtol=0, atol=1e-4)
-    with floating_point.one_thread():
+    with settings.one_thread():
         smallest = torch.tensor(limits.smallest, dtype=dtype)
         one = torch.ones((), dtype=dtype)
         assert smallest > 0 and smallest / 2 == 0
@@ -60,7 +60,7 @@ def test_subnormals_are_flushed_where_asked_and_settings_return():
     threads = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        with floating_point.one_thread(flush=True):
+        with settings.one_thread(flush=True):
             assert torch.get_num_threads() == 1
             flushed = tiny * 1
         assert torch.get_num_threads() == 3
