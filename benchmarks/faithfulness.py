@@ -21,7 +21,7 @@ import torch
 from helpers.activations import UNITS
 from helpers.mnist_comparison import mnist
 from helpers.mnist_comparison.records import Examples
-from helpers.mnist_comparison.search import search
+from helpers.mnist_comparison.search import best_rate, search
 from helpers.networks import MNIST_SIZES, mlp
 from helpers.training import train
 
@@ -55,13 +55,6 @@ def plain_accuracy(unit: str, rate: float, seed: int, epochs: int) -> float:
     return accuracy
 
 
-def chosen(accuracies: list[float], images: int) -> int:
-    """Return the position of the smallest rate within a standard error of the best accuracy."""
-    top = max(accuracies)
-    error = np.sqrt(top * (1 - top) / images)
-    return int(np.argmax(np.array(accuracies) >= top - error))
-
-
 def main() -> int:
     """Train both ways and print the two tables."""
     split = mnist.split(mnist.load())
@@ -70,9 +63,8 @@ def main() -> int:
     runs = search(UNITS, RATES, examples, epochs=EPOCHS)
     fast = {place: run.history.validation_accuracy[-1] for place, run in runs.items()}
     failed = [place for place, run in runs.items() if run.outcome != "learned"]
-    choice = {u: chosen([fast[u, rate, 0] for rate in RATES], images) for u in UNITS}
-    best = {unit: [RATES[k]] for unit, k in choice.items()}
-    more = search(UNITS, best, examples, epochs=EPOCHS, seeds=SEEDS)
+    best = {u: best_rate(RATES, [fast[u, rate, 0] for rate in RATES], images).rate for u in UNITS}
+    more = search(UNITS, {u: [r] for u, r in best.items()}, examples, epochs=EPOCHS, seeds=SEEDS)
     fast |= {place: run.history.validation_accuracy[-1] for place, run in more.items()}
 
     spawn = multiprocessing.get_context("spawn")
@@ -86,14 +78,14 @@ def main() -> int:
     faithful = True
     print("\nrate chosen  search   plain    validation accuracy there, by the search's runs")
     for unit in UNITS:
-        other = chosen([plain[unit, rate, 0] for rate in RATES], images)
-        faithful &= abs(other - choice[unit]) <= 1
-        ours = ", ".join(f"{fast[unit, RATES[k], 0]:.4f}" for k in sorted({choice[unit], other}))
-        print(f"{unit:12s} {RATES[choice[unit]]:.4f}   {RATES[other]:.4f}   {ours}")
+        other = best_rate(RATES, [plain[unit, rate, 0] for rate in RATES], images).rate
+        faithful &= abs(RATES.index(other) - RATES.index(best[unit])) <= 1
+        ours = ", ".join(f"{fast[unit, r, 0]:.4f}" for r in sorted({best[unit], other}))
+        print(f"{unit:12s} {best[unit]:.4f}   {other:.4f}   {ours}")
 
     print("\nunit         rate     search, seeds 0, 1, 2  plain, seeds 0, 1, 2   means differ by")
     for unit in UNITS:
-        rate = best[unit][0]
+        rate = best[unit]
         ways = [[way[unit, rate, seed] for seed in SEEDS] for way in (fast, plain)]
         gap = abs(np.mean(ways[0]) - np.mean(ways[1]))
         spread = max(map(np.ptp, ways))

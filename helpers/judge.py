@@ -1,41 +1,32 @@
-"""The checks that stand under each exercise: what they share.
+"""One judge of all exercises: the check under an exercise and the hidden test differ in draws only.
 
-One module a notebook holds that notebook's checks; each opens with `checklist = Checklist(...)`
-and one `@checklist.exercise` function an exercise, which looks at the student's answer in
-teaching order (attempted, callable, returns something, type, shape, values) with the functions
-below and returns nothing when all is right. Logic raises `Finding`; `Check` catches and prints.
+An exercise consists of tasks, usually one: a function (or class) that the student writes, its
+reference, the kinds of input it must hold for, and named mistakes, each a sentence and a wrong
+implementation. `Check.verdict` draws inputs of every kind, calls the answer on copies of them in a
+state of its own, and compares. A mistake is named only where its implementation agrees with the
+answer on every input drawn, and no other one does. Each room's `check` module holds its exercises.
 """
 
 import contextlib
 import copy
-import io
-import linecache
 import os
-import random
+import re
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from enum import Enum
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import ArrayLike, NDArray
+from IPython import get_ipython
+from numpy.random import Generator
 
+from helpers.calling import attempted, caller, own_state, warm_up
+from helpers.differences import Finding, State, arguments, difference
 from helpers.limits import TimeLimit, limits
 
-SECONDS = 10.0  # how long one check may take before it gives up on the student's code
-
-
-class State(Enum):
-    """How an answer stands: a symbol and words, so that colour is not needed."""
-
-    NOT_ATTEMPTED = "○ not attempted yet"
-    RAISED = "! raised an error"
-    MALFORMED = "△ not the kind of answer asked for"
-    WRONG = "✗ wrong value"
-    RIGHT = "✓ right"
+SECONDS = 10.0  # processor time that one check gives the student's code
+VISIBLE, HIDDEN = (0,), (1, 2, 3)  # seeds of the check under an exercise and of the hidden test
 
 
 @dataclass(frozen=True)
@@ -49,39 +40,167 @@ class Verdict:
     def __str__(self) -> str:
         """Return the lines that the student reads."""
         head = f"{self.state.value}: {self.exercise}"
-        body = "".join(f"\n    {line}" for line in self.message.splitlines())
-        return head + body
+        return head + "".join(f"\n    {line}" for line in self.message.splitlines())
 
 
-class Finding(Exception):  # noqa: N818 - a result on its way up, not an error
-    """Ends a check with a state other than right."""
-
-    def __init__(self, state: State, message: str = "") -> None:
-        """Keep the state and the message for the verdict."""
-        super().__init__(message)
-        self.state = state
+# --- what an exercise is --------------------------------------------------------------------------
 
 
-def wrong(message: str) -> NoReturn:
-    """End the check with the state `WRONG` and this message."""
-    raise Finding(State.WRONG, message)
+@dataclass(frozen=True)
+class Given:
+    """One input of an answer: its arguments, and how a message speaks of them."""
+
+    args: tuple
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    said: str = ""
+
+    def __str__(self) -> str:
+        """Return the words for it; by default its arguments."""
+        return self.said or arguments(self.args, self.kwargs)
 
 
-def malformed(message: str) -> NoReturn:
-    """End the check with the state `MALFORMED` and this message."""
-    raise Finding(State.MALFORMED, message)
+# A kind of input: draws one or several inputs. A tuple stands for positional arguments.
+Kind = Callable[[Generator], "Given | tuple | list"]
+
+
+def plain(call: Callable, answer: Callable, given: Given) -> Any:
+    """Return what the answer returns: the observation of most tasks."""
+    return call(answer, *given.args, **given.kwargs)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one function of the student has to do.
+
+    Attributes:
+        reference: a right implementation, independent of the notebook's; or several, where the
+            text leaves a choice (each entry of the answer then agrees with one of them).
+        kinds: by name, what draws inputs of that kind; in the order in which faults are told.
+        mistakes: a sentence that names a mistake, to a wrong implementation that makes it.
+        observe: (call, answer, given) to what is compared: numbers, arrays, strings, and tuples,
+            lists and dictionaries of them. It must call the answer by way of `call` alone.
+        verify: (observation, given) raises `Finding`; stands in for the comparison with the
+            reference where many answers are right.
+        rtol: relative tolerance.
+        atol: absolute tolerance.
+        single: tolerances, relative and absolute, where an input is float32.
+        elementwise: whether a message may quote the one element of the input that differs.
+        silent: whether an overflow or an invalid operation on the way is a fault of its own.
+        forbidden: what the answer may not call, each as (owner, name): a module or class, and
+            the attribute that holds it.
+        name: the function's name, where an exercise has several tasks.
+        hint: a sentence for any wrong answer that no mistake explains.
+        a_class: whether a class is asked for.
+    """
+
+    reference: Callable | tuple[Callable, ...]
+    kinds: Mapping[str, Kind]
+    mistakes: Mapping[str, Callable] = field(default_factory=dict)
+    observe: Callable[[Callable, Callable, Given], Any] = plain
+    verify: Callable[[Any, Given], None] | None = None
+    rtol: float = 1e-7
+    atol: float = 1e-9
+    single: tuple[float, float] = (2e-4, 2e-6)
+    elementwise: bool = False
+    silent: bool = False
+    forbidden: Sequence[tuple[Any, str]] = ()
+    name: str = ""
+    hint: str = ""
+    a_class: bool = False
+
+    @property
+    def references(self) -> tuple[Callable, ...]:
+        """The right implementations."""
+        return self.reference if isinstance(self.reference, tuple) else (self.reference,)
+
+    def draw(self, rng: Generator) -> list[Given]:
+        """Return inputs of every kind."""
+        drawn: list[Given] = []
+        for kind in self.kinds.values():
+            one = kind(rng)
+            for given in one if isinstance(one, list) else [one]:
+                drawn.append(given if isinstance(given, Given) else Given(tuple(given)))
+        return drawn
+
+    def observed(self, implementation: Callable, given: Given) -> Any:
+        """Return the observation of a reference or a mistake; an error is an observation, too."""
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return self.observe(_trusted, implementation, given)
+        except Exception as error:  # noqa: BLE001 - a wrong implementation may do anything
+            return f"{type(error).__name__}"
+
+    def tolerances(self, given: Given) -> tuple[float, float]:
+        """Return the relative and the absolute tolerance for this input."""
+        parts = [*given.args, *given.kwargs.values()]
+        single = any(str(getattr(part, "dtype", "")).endswith("float32") for part in parts)
+        return self.single if single else (self.rtol, self.atol)
+
+    def judge(self, answer: Callable, rng: Generator) -> None:
+        """Raise `Finding` unless the answer is right on inputs of every kind."""
+        attempted(answer, self.a_class)
+        inputs = self.draw(rng)
+        seen: list[tuple[Given, Any]] = []
+        first: Finding | None = None
+        for given in inputs:
+            try:
+                received = self.observe(caller(answer, self.forbidden, self.silent), answer, given)
+            except Finding:
+                if first is None:
+                    raise
+                break  # what was found before comes first
+            seen.append((given, received))
+            if first is None:
+                try:
+                    self.compare(received, given)
+                except Finding as finding:
+                    first = finding
+        if first is not None:
+            complete = len(seen) == len(inputs)
+            raise Finding(first.state, self._explained(str(first), seen if complete else []))
+
+    def compare(self, received: Any, given: Given) -> None:
+        """Raise `Finding` unless the observation is a right one."""
+        if self.verify:
+            self.verify(received, given)
+            return
+        rtol, atol = self.tolerances(given)
+        expected = [self.observed(reference, given) for reference in self.references]
+        fault = difference(received, expected, rtol, atol)
+        if fault:
+            raise Finding(fault.state, fault.told(given, self.elementwise))
+
+    def _explained(self, said: str, seen: Sequence[tuple[Given, Any]]) -> str:
+        named = [
+            sentence
+            for sentence, implementation in self.mistakes.items()
+            if seen and all(self.agrees(implementation, *place) for place in seen)
+        ]
+        reason = named[0] if len(named) == 1 else ""
+        return "\n".join(filter(None, [reason, said, "" if reason else self.hint]))
+
+    def agrees(self, implementation: Callable, given: Given, received: Any) -> bool:
+        """Whether an implementation's observation is the one received."""
+        rtol, atol = self.tolerances(given)
+        return difference(received, [self.observed(implementation, given)], rtol, atol) is None
+
+
+def _trusted(function: Callable, *args: Any, **kwargs: Any) -> Any:
+    given, named = copy.deepcopy((args, kwargs))
+    return function(*given, **named)
 
 
 class Check:
-    """One exercise's check: call it under the exercise with the student's answer."""
+    """One exercise's check: call it under the exercise with the student's answers."""
 
-    def __init__(self, title: str, examine: Callable[..., None], seconds: float) -> None:
-        """Wrap `examine`, which returns None for a right answer and raises `Finding` otherwise."""
+    def __init__(self, title: str, *tasks: Task, seconds: float, torch: bool) -> None:
+        """Judge as many answers as there are tasks, in their order; see `Checklist`."""
         self.title = title
-        self.examine = examine
+        self.tasks = tasks
         self.seconds = seconds
+        self.torch = torch
         self.latest: Verdict | None = None
-        self.__doc__ = examine.__doc__
 
     def __repr__(self) -> str:
         """Return for instance `Check('2.3 Tanh', not attempted yet)`."""
@@ -93,62 +212,74 @@ class Check:
         """Whether the latest answer was right."""
         return self.latest is not None and self.latest.state is State.RIGHT
 
-    def __call__(self, *answers: object) -> None:
-        """Examine the answers and print the verdict on stdout.
+    def __call__(self, *answers: Any) -> None:
+        """Print the verdict on the answers.
 
         Raises:
             AssertionError: nbgrader is validating or grading, and the answer is not right. Without
                 it a cell that only prints would count as passed.
         """
-        verdict = self.verdict(*answers)
-        print(verdict)
-        if os.environ.get("NBGRADER_EXECUTION") and verdict.state is not State.RIGHT:
-            raise AssertionError(f"{verdict.state.value}: {verdict.exercise}")
+        self.latest = self.verdict(*answers)
+        print(self.latest)
+        if os.environ.get("NBGRADER_EXECUTION") and not self.done:
+            raise AssertionError(str(self.latest))
 
-    def verdict(self, *answers: object) -> Verdict:
-        """Return the verdict on the answers; the global random states stay as they were."""
+    def grade(self, *answers: Any) -> None:
+        """Judge the answers on the hidden test's draws.
+
+        Raises:
+            AssertionError: the answer is not right; the message is what the check would print.
+        """
+        verdict = self.verdict(*answers, seeds=HIDDEN)
+        if verdict.state is not State.RIGHT:
+            raise AssertionError(str(verdict))
+
+    def verdict(self, *answers: Any, seeds: Sequence[int] = VISIBLE) -> Verdict:
+        """Return the verdict on the answers; whatever they do to global state is undone."""
         try:
-            with limits(self.seconds), random_states_kept(), silence():
-                if any(answer is None or answer is ... for answer in answers):
-                    raise Finding(State.NOT_ATTEMPTED)
-                self.examine(*answers)
-            self.latest = Verdict(self.title, State.RIGHT)
+            if len(answers) != len(self.tasks):
+                raise TypeError(f"{self.title} takes {len(self.tasks)} answers")
+            if self.torch:
+                warm_up()
+            with own_state(), limits(self.seconds * len(seeds)):
+                for seed in seeds:
+                    for task, answer in zip(self.tasks, answers, strict=True):
+                        task.judge(answer, np.random.default_rng(seed))
         except Finding as finding:
-            self.latest = Verdict(self.title, finding.state, str(finding))
-        except TimeLimit:
-            message = f"still running after {self.seconds:g} seconds; is there an endless loop?"
-            self.latest = Verdict(self.title, State.RAISED, message)
-        return self.latest
+            return Verdict(self.title, finding.state, str(finding))
+        except TimeLimit as limit:
+            return Verdict(self.title, State.RAISED, str(limit))
+        return Verdict(self.title, State.RIGHT)
 
 
 class Checklist:
     """All the checks of one notebook, in order, and how many are done."""
 
-    def __init__(self, notebook: str) -> None:
-        """Start an empty list for the notebook of that name."""
+    def __init__(self, notebook: str, torch: bool = False) -> None:
+        """Start an empty list.
+
+        Args:
+            notebook: its name.
+            torch: whether answers may use optimisers and the like, which PyTorch imports late;
+                that is then done before the time of the first check starts.
+        """
         self.notebook = notebook
+        self.torch = torch
         self.checks: list[Check] = []
+        if shell := get_ipython():
+            shell.set_custom_exc((NameError,), _name_error)
 
-    def exercise(
-        self, title: str, seconds: float = SECONDS
-    ) -> Callable[[Callable[..., None]], Check]:
-        """Return the decorator that turns an examining function into a `Check` on this list."""
-
-        def register(examine: Callable[..., None]) -> Check:
-            check = Check(title, examine, seconds)
-            self.checks.append(check)
-            return check
-
-        return register
+    def exercise(self, title: str, *tasks: Task, seconds: float = SECONDS) -> Check:
+        """Return the check of an exercise with these tasks, added to the list."""
+        self.checks.append(Check(title, *tasks, seconds=seconds, torch=self.torch))
+        return self.checks[-1]
 
     def progress(self) -> None:
         """Print a line an exercise, done or not yet, and how many are done."""
-        done = [
-            check.latest is not None and check.latest.state is State.RIGHT for check in self.checks
-        ]
-        for check, right in zip(self.checks, done, strict=True):
-            print(f"{'✓ done   ' if right else '○ not yet'}  {check.title}")
-        print(f"{sum(done)} of {len(done)} exercises of {self.notebook} are done.")
+        for check in self.checks:
+            print(f"{'✓ done   ' if check.done else '○ not yet'}  {check.title}")
+        done = sum(check.done for check in self.checks)
+        print(f"{done} of {len(self.checks)} exercises of {self.notebook} are done.")
 
 
 @contextlib.contextmanager
@@ -164,259 +295,15 @@ def waits_for(*exercises: str) -> Iterator[None]:
         print(f"○ This waits for your answer to {' and '.join(exercises)}.")
 
 
-@contextlib.contextmanager
-def random_states_kept() -> Iterator[None]:
-    """Put the global random states of Python, NumPy and torch back as they were."""
-    python, numpy, pytorch = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-        torch.set_rng_state(pytorch)
-
-
-@contextlib.contextmanager
-def silence() -> Iterator[None]:
-    """Keep what the student's code prints or warns out of the notebook while it is examined."""
-    sink = io.StringIO()
-    with contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-
-
-def call(
-    answer: Callable,
-    *args: Any,
-    warnings_wrong: bool = False,
-    student: object = None,
-    **kwargs: Any,
-) -> Any:
-    """Return what the student's function returns for copies of these arguments.
-
-    Args:
-        answer: the student's function or class.
-        *args: its arguments; the student's code gets copies, so the originals stay as they are.
-        warnings_wrong: whether a RuntimeWarning (overflow, division by zero) is a wrong answer.
-        student: where `answer` is a wrapper, the student's own function or class inside it.
-        **kwargs: its keyword arguments.
-
-    Raises:
-        Finding: the stub is still empty; the code raised an error (its own line is quoted with
-            the arguments); it returned nothing; it changed an argument in place; or it warned and
-            `warnings_wrong` is set.
-    """
-    if not callable(answer):
-        malformed(f"expected a function, received {describe(answer)}")
-    given = copy.deepcopy((args, kwargs))
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            value = answer(*given[0], **given[1])
-        except NotImplementedError:
-            raise Finding(State.NOT_ATTEMPTED) from None
-        except Finding:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever the student's code raises is told
-            raise Finding(State.RAISED, explain(error, student or answer, args, kwargs)) from error
-    shown = _arguments(args, kwargs)
-    if value is None:
-        malformed(f"returned nothing for {shown}; is a `return` missing?")
-    for before, after in zip(
-        [*args, *kwargs.values()], [*given[0], *given[1].values()], strict=True
-    ):
-        if not _same(before, after):
-            wrong(
-                f"changed its input in place: {describe(before)} became {describe(after)}.\n"
-                "Compute with a copy, and leave what the caller gave as it was."
-            )
-    numeric = [w for w in caught if issubclass(w.category, RuntimeWarning)]
-    if warnings_wrong and numeric:
-        wrong(f"right or not, it is unstable: for {shown} NumPy warns '{numeric[0].message}'")
-    return value
-
-
-def explain(error: Exception, answer: object, args: tuple, kwargs: Mapping) -> str:
-    """Return the error, the student's own line that raised it, and the arguments in use."""
-    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
-        reason = "asked for more memory than a check allows"
+def _name_error(shell: Any, kind: type, error: NameError, tb: Any, tb_offset: int = 0) -> None:
+    """Tell a check that is run before its answer exists what to do; show any other NameError."""
+    last = traceback.extract_tb(tb)[-1]
+    called = re.match(r"check\.(\w+)\(", last.line or "")
+    if called is None or last.name not in ("<module>", "<cell line: 1>"):
+        shell.showtraceback((kind, error, tb), tb_offset=tb_offset)
+    elif os.environ.get("NBGRADER_EXECUTION"):
+        shell.showtraceback((kind, error, tb), tb_offset=tb_offset)
     else:
-        reason = f"{type(error).__name__}: {error}"
-    parts = [answer, *vars(answer).values()] if isinstance(answer, type) else [answer]
-    bare = [getattr(part, "__func__", part) for part in parts]  # static methods' functions
-    home = {part.__code__.co_filename for part in bare if hasattr(part, "__code__")}
-    frames = traceback.extract_tb(error.__traceback__)
-    outside = [f for f in frames if f.filename in home] or [
-        f for f in frames if "site-packages" not in f.filename and "helpers" not in f.filename
-    ]
-    line = ""
-    if outside:
-        frame = outside[-1]
-        text = frame.line or linecache.getline(frame.filename, frame.lineno or 0).strip()
-        line = f"\nin your line {frame.lineno}: {text}"
-    return f"{reason}{line}\ncalled with {_arguments(args, kwargs)}"
-
-
-def as_array(value: object, given: str = "") -> NDArray:
-    """Return a number, sequence, array or tensor as a NumPy array of numbers.
-
-    Raises:
-        Finding: it is not made of numbers.
-    """
-    if isinstance(value, torch.Tensor):
-        value = value.detach().cpu().to(torch.float64 if value.is_floating_point() else value.dtype)
-    where = f" for {given}" if given else ""
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError):
-        array = np.asarray(None)
-    if array.dtype.kind not in "biufc":
-        malformed(f"expected numbers{where}, received {describe(value)}")
-    return array
-
-
-def expect_shape(received: NDArray, shape: tuple[int, ...], given: str, hint: str = "") -> None:
-    """End the check unless the array has this shape; `hint` says what may have gone wrong."""
-    if received.shape != tuple(shape):
-        message = f"for {given}: expected shape {tuple(shape)}, received shape {received.shape}"
-        malformed(message + (f"\n{hint}" if hint else ""))
-
-
-def expect_close(
-    received: object,
-    expected: ArrayLike,
-    given: str,
-    *,
-    inputs: NDArray | None = None,
-    rtol: float = 1e-5,
-    atol: float = 1e-7,
-    mistakes: Mapping[str, ArrayLike] | None = None,
-    hint: str = "",
-) -> None:
-    """End the check unless the received numbers are the expected ones.
-
-    Args:
-        received: the student's number, array or tensor; its shape must be that of `expected`.
-        expected: the reference values.
-        given: what the answer was computed for, to be quoted.
-        inputs: where the answer is elementwise, the inputs, to quote the one that differs.
-        rtol: relative tolerance.
-        atol: absolute tolerance.
-        mistakes: for each common mistake, a sentence that names it and the value it leads to.
-        hint: one sentence added to any other wrong answer.
-    """
-    expected = np.asarray(expected)
-    value = as_array(received, given)
-    expect_shape(value, expected.shape, given, hint)
-    right = np.isclose(value, expected, rtol=rtol, atol=atol)
-    if right.all():
-        return
-    named = [
-        sentence
-        for sentence, outcome in (mistakes or {}).items()
-        if np.shape(outcome) == value.shape
-        and np.allclose(value, outcome, rtol=rtol, atol=atol, equal_nan=True)
-    ]
-    where = tuple(int(i) for i in np.argwhere(~right)[0])
-    place = given if inputs is None else f"input {describe(np.asarray(inputs)[where])}"
-    if inputs is None and where:
-        place += f", at index {where if len(where) > 1 else where[0]}"
-    said = f"for {place}: expected {describe(expected[where])}, received {describe(value[where])}"
-    wrong("\n".join(filter(None, [*named[:1], said, "" if named else hint])))
-
-
-def expect_elementwise(
-    answer: Callable,
-    reference: Callable[[NDArray], NDArray],
-    inputs: ArrayLike,
-    *,
-    mistakes: Mapping[str, Callable[[NDArray], ArrayLike]] | None = None,
-    rtol: float = 1e-5,
-    atol: float = 1e-7,
-    hint: str = "",
-    warnings_wrong: bool = False,
-    name: str = "z",
-) -> None:
-    """End the check unless `answer` is, element by element, the reference function.
-
-    `mistakes` maps a sentence that names a mistake to the function one gets by making it.
-    """
-    z = np.asarray(inputs, dtype=np.float64)
-    given = f"{name} = {describe(z)}"
-    received = call(answer, z, warnings_wrong=warnings_wrong)
-    with np.errstate(all="ignore"):
-        outcomes = {sentence: f(z) for sentence, f in (mistakes or {}).items()}
-    expect_close(
-        received,
-        reference(z),
-        given,
-        inputs=z,
-        rtol=rtol,
-        atol=atol,
-        mistakes=outcomes,
-        hint=hint,
-    )
-
-
-def describe(value: object) -> str:
-    """Return a short text for a value: numbers to six digits, long arrays abridged, or its type."""
-    if isinstance(value, torch.Tensor):
-        return (
-            f"tensor({describe(value.detach().cpu().numpy())})"
-            if value.ndim
-            else f"{value.item():.6g}"
-        )
-    if isinstance(value, (bool, np.bool_)):
-        return str(value)
-    if isinstance(value, (int, float, np.number)):
-        return f"{value:.6g}" if not isinstance(value, (int, np.integer)) else str(value)
-    if isinstance(value, np.ndarray):
-        if value.ndim == 0:
-            return describe(value[()])
-        return np.array2string(value, precision=6, threshold=8, edgeitems=3, separator=", ")
-    if isinstance(value, str):
-        return repr(value if len(value) < 60 else value[:57] + "…")
-    if isinstance(value, (tuple, list)) and len(value) <= 6:
-        inside = ", ".join(describe(item) for item in value)
-        return f"({inside})" if isinstance(value, tuple) else f"[{inside}]"
-    return f"an object of type {type(value).__name__}"
-
-
-def _arguments(args: tuple, kwargs: Mapping) -> str:
-    named = [f"{key} = {describe(value)}" for key, value in kwargs.items()]
-    return ", ".join([*map(describe, args), *named]) or "no arguments"
-
-
-def _same(before: object, after: object) -> bool:
-    if isinstance(before, torch.Tensor) and isinstance(after, torch.Tensor):
-        return before.shape == after.shape and torch.equal(
-            before.detach().nan_to_num(), after.detach().nan_to_num()
-        )
-    if isinstance(before, np.ndarray) and isinstance(after, np.ndarray):
-        return before.shape == after.shape and np.array_equal(
-            before, after, equal_nan=before.dtype.kind in "fc"
-        )
-    if isinstance(before, (list, tuple)) and isinstance(after, (list, tuple)):
-        return len(before) == len(after) and all(map(_same, before, after))
-    if isinstance(before, dict) and isinstance(after, dict):
-        return before.keys() == after.keys() and all(_same(before[k], after[k]) for k in before)
-    return True
-
-
-__all__ = [
-    "Check",
-    "Checklist",
-    "Finding",
-    "State",
-    "Verdict",
-    "as_array",
-    "call",
-    "describe",
-    "expect_close",
-    "expect_elementwise",
-    "expect_shape",
-    "malformed",
-    "waits_for",
-    "wrong",
-]
+        title = getattr(shell.user_ns.get("check"), called[1], None)
+        message = f"{error.name} is not defined: run the cell with your answer first."
+        print(Verdict(getattr(title, "title", ""), State.NOT_ATTEMPTED, message))

@@ -1,13 +1,16 @@
-"""Limits on time and memory for a student's code while a check runs it.
+"""Limits on processor time and memory for a student's code while a check runs it.
 
-An endless loop ends in `TimeLimit` and an enormous allocation in `MemoryError`, so that the
-kernel lives on. Time works on every system; memory where Linux tells the process's size.
+An endless loop ends in `TimeLimit` and an enormous allocation in `MemoryError`, so that the kernel
+lives on. What counts is the process's own time at work, so a busy machine makes no difference; code
+that waits instead of working ends by the clock, later. Memory is limited where Linux tells the
+process's size.
 """
 
 import _thread
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -18,6 +21,7 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 EXTRA_BYTES = 4 * 2**30  # address space that a check may add to what the process has
+WAITING = 12  # how many times longer than it may work may code wait
 
 
 class TimeLimit(BaseException):
@@ -26,60 +30,72 @@ class TimeLimit(BaseException):
 
 @contextlib.contextmanager
 def limits(seconds: float, extra_bytes: int = EXTRA_BYTES) -> Iterator[None]:
-    """Run the block for at most `seconds`, with at most `extra_bytes` of new address space.
+    """Run the block for at most `seconds` of processor time, or 12 times that of waiting.
+
+    Args:
+        seconds: of this process, all its threads together.
+        extra_bytes: new address space that the block may take.
 
     Raises:
         TimeLimit: the time is up.
         MemoryError: raised inside the block by the allocation that went over.
     """
-    with _time_limit(seconds), _memory_limit(extra_bytes):
+    worked = f"still running after {seconds:g} seconds of work; is there an endless loop?"
+    waited = f"still waiting after {WAITING * seconds:g} seconds; what does it wait for?"
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_memory_limit(extra_bytes))
+        if threading.current_thread() is not threading.main_thread():
+            pass  # neither signals nor interrupts reach another thread
+        elif hasattr(signal, "setitimer"):
+            stack.enter_context(_timer("PROF", "PROF", seconds, worked))
+            stack.enter_context(_timer("REAL", "ALRM", WAITING * seconds, waited))
+        else:
+            stack.enter_context(_interrupt(seconds, worked, waited))
         yield
 
 
 @contextlib.contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield  # neither signals nor interrupts reach another thread
-    elif hasattr(signal, "setitimer"):
-        with _alarm(seconds):
-            yield
-    else:
-        with _interrupt(seconds):
-            yield
-
-
-@contextlib.contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
+def _timer(kind: str, name: str, seconds: float, message: str) -> Iterator[None]:
     def ring(signum: int, frame: FrameType | None) -> None:
-        raise TimeLimit
+        raise TimeLimit(message)
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # again each second, should code catch it
+    number, timer = getattr(signal, f"SIG{name}"), getattr(signal, f"ITIMER_{kind}")
+    handler = signal.signal(number, ring)
+    before = signal.setitimer(timer, seconds, 1.0)  # again each second, should code catch it
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(timer, 0)
+        signal.signal(number, handler)
+        signal.setitimer(timer, *before)
 
 
 @contextlib.contextmanager
-def _interrupt(seconds: float) -> Iterator[None]:
-    rang = threading.Event()
+def _interrupt(seconds: float, worked: str, waited: str) -> Iterator[None]:
+    ended, said = threading.Event(), []
+    clock, work = time.monotonic(), time.process_time()
 
-    def ring() -> None:
-        rang.set()
-        _thread.interrupt_main()
+    def watch() -> None:
+        while not ended.wait(0.2):
+            if time.process_time() - work > seconds:
+                said.append(worked)
+            elif time.monotonic() - clock > WAITING * seconds:
+                said.append(waited)
+            if said:
+                _thread.interrupt_main()
+                return
 
-    timer = threading.Timer(seconds, ring)
-    timer.start()
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
     try:
         yield
     except KeyboardInterrupt:
-        if rang.is_set():
-            raise TimeLimit from None
+        if said:
+            raise TimeLimit(said[0]) from None
         raise
     finally:
-        timer.cancel()
+        ended.set()
+        thread.join()
 
 
 @contextlib.contextmanager

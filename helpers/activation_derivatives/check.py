@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from helpers import activations
-from helpers.judge import (
+from helpers.old_judge import (
     Checklist,
     Finding,
     as_array,

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from helpers.judge import (
+from helpers.old_judge import (
     Checklist,
     as_array,
     call,

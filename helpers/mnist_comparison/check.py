@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from helpers import activations
-from helpers.judge import (
+from helpers.old_judge import (
     Checklist,
     as_array,
     call,

@@ -22,9 +22,11 @@ from concurrent.futures import (
 )
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from helpers import activations
@@ -165,6 +167,51 @@ def _check(
 def _check_list(name: str, values: Sequence) -> None:
     if isinstance(values, str) or not len(values) or len(set(values)) < len(values):
         raise ValueError(f"{name} is {values!r}; give one or more different values in a list")
+
+
+class BestRate(NamedTuple):
+    """The rate that the rule chooses, and how the choice came about.
+
+    Attributes:
+        rate: the chosen learning rate.
+        highest: the rate with the highest accuracy; the smallest of them where several have it.
+        error: the standard error of the highest accuracy.
+        on_edge: whether `highest` is an end of the grid, so that a better rate may lie beyond.
+    """
+
+    rate: float
+    highest: float
+    error: float
+    on_edge: bool
+
+
+def best_rate(rates: Sequence[float], accuracy: ArrayLike, images: int) -> BestRate:
+    """Return the smallest rate whose accuracy lies within one standard error of the highest.
+
+    An accuracy p measured on n images has a standard error of √(p (1 − p) / n); rates that differ
+    by less cannot be told apart, and the smaller is farther from where training breaks. A run that
+    diverged or stayed at chance needs no care, as its accuracy is low.
+
+    Args:
+        rates: learning rates in ascending order, at least one.
+        accuracy: the last validation accuracy at each rate, in [0, 1].
+        images: the number of validation images.
+
+    Raises:
+        ValueError: the rates do not ascend, or there is not one accuracy in [0, 1] for each.
+    """
+    accuracy = np.asarray(accuracy, dtype=float)
+    if not len(rates) or np.any(np.diff(rates) <= 0):
+        raise ValueError(f"rates is {list(rates)}; give one or more, in ascending order")
+    if accuracy.shape != (len(rates),) or not np.all((accuracy >= 0) & (accuracy <= 1)):
+        raise ValueError(
+            f"accuracy is {accuracy}; give one in [0, 1] for each of {len(rates)} rates"
+        )
+    highest = int(accuracy.argmax())
+    top = accuracy[highest]
+    error = float(np.sqrt(top * (1 - top) / images))
+    chosen = int((accuracy >= top - error).argmax())
+    return BestRate(rates[chosen], rates[highest], error, highest in (0, len(rates) - 1))
 
 
 # Where the training happens

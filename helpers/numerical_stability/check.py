@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from helpers import activations, initialization
-from helpers.judge import (
+from helpers.old_judge import (
     Checklist,
     as_array,
     call,

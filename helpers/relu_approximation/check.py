@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from helpers.judge import Checklist, as_array, call, describe, expect_close, malformed, wrong
+from helpers.old_judge import Checklist, as_array, call, describe, expect_close, malformed, wrong
 from helpers.relu_approximation.nets import ReluNet, best_net, equal_pieces, hinges, sup_error
 
 checklist = Checklist("1 · Approximating x² with a ReLU net")

@@ -20,7 +20,7 @@ import torch
 import helpers.mnist_comparison.search as module
 from helpers.mnist_comparison import records
 from helpers.mnist_comparison.records import Examples, SearchError, load_run, save_run
-from helpers.mnist_comparison.search import default_precision, search, train_specs
+from helpers.mnist_comparison.search import best_rate, default_precision, search, train_specs
 from tests.mnist_comparison.search_process import RATES, UNITS, examples, run, run_inline
 
 HERE = Path(__file__).parent
@@ -438,3 +438,40 @@ def test_any_executor_will_do(tmp_path, reference):
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         runs = run(tmp_path, executor=pool)
     assert list(runs) == list(reference)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "images", "expected"),
+    [
+        ([0.1, 0.88, 0.9, 0.89], 100, (0.01, 0.1, 0.03, False)),  # the smallest that is as good
+        ([0.1, 0.88, 0.9, 0.89], 10_000, (0.1, 0.1, 0.003, False)),  # on more images it is not
+        ([0.86, 0.9, 0.9, 0.1], 100, (0.01, 0.01, 0.03, False)),  # a tie
+        ([0.5, 0.6, 0.88, 0.9], 100, (0.1, 1.0, 0.03, True)),  # the highest on the edge
+        ([0.88, 0.9, 0.6, 0.5], 100, (0.001, 0.01, 0.03, False)),  # only the chosen on the edge
+        ([0.1, 0.1, 0.1, 0.1], 100, (0.001, 0.001, 0.03, True)),  # all runs failed
+        ([0.0, 0.5, 1.0, 0.99], 100, (0.1, 0.1, 0.0, False)),
+    ],
+)
+def test_best_rate(accuracy, images, expected):
+    chosen = best_rate([0.001, 0.01, 0.1, 1.0], accuracy, images)
+    assert chosen == (*expected[:2], pytest.approx(expected[2]), expected[3])
+    assert [type(part) for part in chosen] == [float, float, float, bool]
+
+
+def test_best_rate_of_one():
+    assert best_rate([0.5], np.array([0.75]), 3) == (0.5, 0.5, 0.25, True)
+
+
+@pytest.mark.parametrize(
+    ("rates", "accuracy", "named"),
+    [
+        ([], [], "rates"),
+        ([0.1, 0.01], [0.5, 0.6], "rates"),
+        ([0.01, 0.1], [0.5, 0.6, 0.7], "accuracy"),
+        ([0.01, 0.1], [0.5, float("nan")], "accuracy"),
+        ([0.01, 0.1], [50, 60], "accuracy"),
+    ],
+)
+def test_best_rate_names_a_bad_argument(rates, accuracy, named):
+    with pytest.raises(ValueError, match=f"^{named} is"):
+        best_rate(rates, accuracy, 100)
