@@ -1,0 +1,220 @@
+"""What a reader sees of a figure: visible curves, words, pictures and bars, however they were made.
+
+The checks of plotting exercises look through these functions, so that any style that shows the
+same counts as the same: `plot` or `scatter`, `ax.legend`, `figure.legend` or a text beside a line,
+`imshow` or `pcolormesh` either way up, `hist`, `stairs` or `bar`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PathCollection, QuadMesh
+from matplotlib.colors import to_rgba
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle, StepPatch
+from numpy.typing import NDArray
+
+NOTHING = ("None", "none", "", " ", None)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A visible line or cloud of points.
+
+    Attributes:
+        xy: the points, (n, 2), in data coordinates.
+        look: line style and marker; equal for two that look alike without colour.
+        label: what the reader is told of it, by legend or by a text in its colour; "" if nothing.
+        joined: whether a line joins the points.
+        marked: whether the points have markers.
+    """
+
+    xy: NDArray[np.float64]
+    look: tuple
+    label: str
+    joined: bool
+    marked: bool
+
+
+def curves(ax: Axes) -> list[Curve]:
+    """Return the visible curves of the axes, in the order in which they were drawn."""
+    found = []
+    cloud: Any
+    for line in ax.lines:
+        joined = line.get_linestyle() not in NOTHING and line.get_linewidth() > 0.2
+        marked = line.get_marker() not in NOTHING and line.get_markersize() > 0.5
+        seen = (joined and _stands_out(line.get_color(), line, ax)) or (
+            marked
+            and _any_stands_out([line.get_markerfacecolor(), line.get_markeredgecolor()], line, ax)
+        )
+        xy = np.ma.filled(np.ma.asarray(line.get_xydata(), dtype=float), np.nan)
+        if seen and line.get_transform().contains_branch(ax.transData) and _in_view(xy, ax):
+            dashes = _dashes(line) if joined else None
+            look = dashes, str(line.get_marker()) if marked else None
+            found.append(Curve(xy, look, _label(line, ax), joined, marked))
+    for cloud in ax.collections:
+        points, segments = isinstance(cloud, PathCollection), isinstance(cloud, LineCollection)
+        if points:
+            xy = np.ma.filled(np.ma.asarray(cloud.get_offsets(), dtype=float), np.nan)
+            colors = [*cloud.get_facecolor(), *cloud.get_edgecolor()]
+            big = np.max(cloud.get_sizes(), initial=0) > 0.3
+            if big and _any_stands_out(colors, cloud, ax) and _in_view(xy, ax):
+                shape = cloud.get_paths()[0].vertices.round(2).tobytes()
+                found.append(Curve(xy, (None, shape), _label(cloud, ax), False, True))
+        elif segments:
+            for path in cloud.get_paths():
+                xy = np.asarray(path.vertices, dtype=float)
+                if _any_stands_out(cloud.get_edgecolor(), cloud, ax) and _in_view(xy, ax):
+                    look = str(cloud.get_linestyle()), None
+                    found.append(Curve(xy, look, _label(cloud, ax), True, False))
+    return found
+
+
+def _dashes(line: Line2D) -> str:
+    # "--", (0, (5, 5)) and "dashed" are styles that differ only in name.
+    return str(getattr(line, "_unscaled_dash_pattern", None) or line.get_linestyle())
+
+
+def _stands_out(color: Any, artist: Any, ax: Axes) -> bool:
+    """Whether a colour can be told from the axes' background, and the artist is shown at all."""
+    if not artist.get_visible() or (isinstance(color, str) and color in NOTHING):
+        return False
+    red, green, blue, alpha = to_rgba(color)
+    alpha *= 1 if artist.get_alpha() is None else 1  # to_rgba knows the colour's own alpha only
+    if isinstance(artist.get_alpha(), (int, float)):
+        alpha = min(alpha, float(artist.get_alpha()))
+    gap = np.abs(np.array([red, green, blue]) - to_rgba(ax.get_facecolor())[:3]).max()
+    return bool(alpha * gap > 0.08)
+
+
+def _any_stands_out(colors: Iterable, artist: Any, ax: Axes) -> bool:
+    return any(_stands_out(color, artist, ax) for color in colors)
+
+
+def _in_view(xy: NDArray, ax: Axes) -> bool:
+    """Whether most of the points lie within the axes' limits."""
+    inside = np.ones(len(xy), dtype=bool)
+    for values, (low, high) in zip(xy.T, (ax.get_xlim(), ax.get_ylim()), strict=True):
+        low, high = min(low, high), max(low, high)
+        slack = 1e-6 * (high - low)
+        inside &= (values >= low - slack) & (values <= high + slack)
+    finite = np.isfinite(xy).all(axis=1)
+    return bool(finite.any() and inside[finite].mean() > 0.5)
+
+
+def legend(ax: Axes) -> list[tuple[str, Any]]:
+    """Return the texts of all visible legends that speak of the axes, each with its sample."""
+    figure: Any = ax.get_figure()
+    legends = [ax.get_legend(), *(figure.legends if figure else [])]
+    return [
+        (text.get_text().strip(), handle)
+        for one in legends
+        if one is not None and one.get_visible()
+        for text, handle in zip(one.get_texts(), one.legend_handles, strict=False)
+    ]
+
+
+def _label(artist: Any, ax: Axes) -> str:
+    """Return what the reader is told that the artist is."""
+    own = str(artist.get_label())
+    entries = legend(ax)
+    if not own.startswith("_") and own.strip() in [text for text, _ in entries]:
+        return own.strip()
+    for text, handle in entries:
+        if text and handle is not None and _style(handle) == _style(artist):
+            return text
+    near = [text for text in ax.texts if text.get_visible() and text.get_text().strip()]
+    same = [text for text in near if _rgb(text.get_color()) == _rgb(_color(artist))]
+    if not same and near:  # nearest to one of the line's points, for labels that are all black
+        return near[_nearest(artist, near, ax)].get_text().strip()
+    return same[0].get_text().strip() if same else ""
+
+
+def _color(artist: Any) -> Any:
+    color = artist.get_color() if hasattr(artist, "get_color") else artist.get_facecolor()
+    return (
+        color
+        if isinstance(color, str) or np.ndim(color) == 1
+        else color[0]
+        if len(color)
+        else "none"
+    )
+
+
+def _rgb(color: Any) -> tuple[float, ...]:
+    return tuple(np.round(to_rgba(color)[:3], 2))
+
+
+def _style(artist: Any) -> tuple:
+    line = isinstance(artist, Line2D)
+    return (_rgb(_color(artist)), *((_dashes(artist), str(artist.get_marker())) if line else ()))
+
+
+def _nearest(artist: Any, texts: list, ax: Axes) -> int:
+    xy = artist.get_xydata() if isinstance(artist, Line2D) else artist.get_offsets()
+    points = ax.transData.transform(np.asarray(xy, dtype=float))
+    places = [text.get_transform().transform(text.get_position()) for text in texts]
+    return int(np.argmin([np.nanmin(np.hypot(*(points - place).T)) for place in places]))
+
+
+def title(ax: Axes) -> str:
+    """Return all that stands above the axes: its titles and the figure's."""
+    figure: Any = ax.get_figure()
+    whole = figure.get_suptitle() if figure and len(figure.axes) == 1 else ""
+    return " ".join([*(ax.get_title(loc) for loc in ("left", "center", "right")), whole]).strip()
+
+
+def pictures(ax: Axes) -> list[NDArray]:
+    """Return the images on the axes as they are seen: row 0 on top, column 0 on the left."""
+    found = []
+    image: Any
+    for image in [*ax.images, *ax.collections]:
+        if not image.get_visible() or image.get_alpha() == 0:
+            continue
+        flat, mesh = isinstance(image, AxesImage), isinstance(image, QuadMesh)
+        if flat:
+            array = np.ma.filled(image.get_array(), np.nan)
+            left, right, bottom, top = image.get_extent()
+            rows = (top, bottom) if image.origin == "upper" else (bottom, top)
+            columns = (left, right)
+        elif mesh:
+            corners = image.get_coordinates()
+            size = corners.shape[0] - 1, corners.shape[1] - 1
+            values = np.ma.filled(image.get_array(), np.nan)
+            array = values.reshape(size) if values.size == np.prod(size) else values
+            rows, columns = corners[[0, -1], 0, 1], corners[0, [0, -1], 0]
+        else:
+            continue
+        screen_up = -1 if ax.yaxis_inverted() else 1
+        screen_right = -1 if ax.xaxis_inverted() else 1
+        if (rows[0] - rows[1]) * screen_up < 0:
+            array = array[::-1]
+        if (columns[1] - columns[0]) * screen_right < 0:
+            array = array[:, ::-1]
+        if np.ptp(image.to_rgba(array.astype(float))[..., :3]) > 0.05 or np.ptp(array) == 0:
+            found.append(array)
+    return found
+
+
+def histogram(ax: Axes) -> tuple[NDArray, NDArray] | None:
+    """Return the places and the heights of the histogram on the axes; None where there is none."""
+    bars = [p for p in ax.patches if isinstance(p, Rectangle) and p.get_visible()]
+    steps = [p for p in ax.patches if isinstance(p, StepPatch) and p.get_visible()]
+    outlines: list[Any] = [
+        p.get_path().vertices for p in ax.patches if p not in bars and p not in steps
+    ]
+    outlines += [curve.xy for curve in curves(ax) if curve.joined]
+    if bars:
+        x = [bar.get_x() + bar.get_width() / 2 for bar in bars]
+        return np.array(x), np.array([bar.get_height() for bar in bars])
+    if steps:
+        values, edges, _ = steps[0].get_data()
+        return (edges[1:] + edges[:-1]) / 2, np.asarray(values)
+    if outlines:
+        xy = np.asarray(outlines[0])
+        return (xy[1:, 0] + xy[:-1, 0]) / 2, np.diff(xy[:, 0]).clip(0) * (xy[1:, 1] + xy[:-1, 1])
+    return None
