@@ -55,6 +55,8 @@ def caller(
         given, named = copy.deepcopy((args, kwargs))
         overflows: list[str] = []
         listening = _listening(overflows, answer) if silent else contextlib.nullcontext()
+        if silent and "numpy" in getattr(function, "__code__", caller.__code__).co_filename:
+            function = inspect.unwrap(function)  # np.errstate as a decorator
         try:
             with _without(forbidden, answer), listening:
                 value = function(*given, **named)

@@ -51,7 +51,7 @@ def curves(ax: Axes) -> list[Curve]:
             marked
             and _any_stands_out([line.get_markerfacecolor(), line.get_markeredgecolor()], line, ax)
         )
-        xy = np.ma.filled(np.ma.asarray(line.get_xydata(), dtype=float), np.nan)
+        xy: NDArray = np.ma.filled(np.ma.asarray(line.get_xydata(), dtype=float), np.nan)
         if seen and line.get_transform().contains_branch(ax.transData) and _in_view(xy, ax):
             dashes = _dashes(line) if joined else None
             look = dashes, str(line.get_marker()) if marked else None
