@@ -54,7 +54,8 @@ class Fault:
             for part in given.args:
                 if isinstance(part, np.ndarray) and part.shape == self.shape:
                     single = " in float32" if part.dtype == np.float32 else ""
-                    return f"for input {describe(part[self.index])}{single}: {self.what}"
+                    note = f" and {given.note}" if given.note else ""
+                    return f"for input {describe(part[self.index])}{single}{note}: {self.what}"
         at = ", ".join(map(str, self.index))
         place = f", at index {at if len(self.index) == 1 else f'({at})'}" if self.index else ""
         return f"for {given}{place}: {self.what}"

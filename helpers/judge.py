@@ -22,7 +22,7 @@ from IPython import get_ipython
 from numpy.random import Generator
 
 from helpers.calling import attempted, caller, own_state, warm_up
-from helpers.differences import Finding, State, arguments, difference
+from helpers.differences import Finding, State, arguments, difference, wrong
 from helpers.limits import TimeLimit, limits
 
 SECONDS = 10.0  # processor time that one check gives the student's code
@@ -53,6 +53,7 @@ class Given:
     args: tuple
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     said: str = ""
+    note: str = ""  # what a message about one element of the first argument adds
 
     def __str__(self) -> str:
         """Return the words for it; by default its arguments."""
@@ -144,8 +145,9 @@ class Task:
         seen: list[tuple[Given, Any]] = []
         first: Finding | None = None
         for given in inputs:
+            heard: list[str] | None = [] if self.silent else None
             try:
-                received = self.observe(caller(answer, self.forbidden, self.silent), answer, given)
+                received = self.observe(caller(answer, self.forbidden, heard), answer, given)
             except Finding:
                 if first is None:
                     raise
@@ -154,6 +156,8 @@ class Task:
             if first is None:
                 try:
                     self.compare(received, given)
+                    if heard:
+                        wrong(_overflow(heard[0], given))
                 except Finding as finding:
                     first = finding
         if first is not None:
@@ -184,6 +188,12 @@ class Task:
         """Whether an implementation's observation is the one received."""
         rtol, atol = self.tolerances(given)
         return difference(received, [self.observed(implementation, given)], rtol, atol) is None
+
+
+def _overflow(event: str, given: Given) -> str:
+    advice = {"overflow": "Take exponentials of -|z| only; np.where computes both its branches."}
+    other = "NumPy would warn: think of what happens at 0 and far out."
+    return f"for {given}: {event} on the way, right result or not.\n{advice.get(event, other)}"
 
 
 def _trusted(function: Callable, *args: Any, **kwargs: Any) -> Any:
