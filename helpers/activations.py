@@ -9,6 +9,7 @@ finite and silent for any finite input: every exponential is taken of −|z|, so
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -88,15 +89,9 @@ def softplus(z: ArrayLike) -> NDArray:
     return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
 
 
-def softplus_derivative(z: ArrayLike) -> NDArray:
-    """Return s(z)."""
-    return sigmoid(z)
-
-
 def swish(z: ArrayLike, beta: float = 1.0) -> NDArray:
     """Return z s(βz) (Ramachandran, Zoph and Le 2017)."""
-    z = _float(z)
-    return z * sigmoid(beta * z)
+    return _float(z) * sigmoid(beta * _float(z))
 
 
 def swish_derivative(z: ArrayLike, beta: float = 1.0) -> NDArray:
@@ -105,27 +100,15 @@ def swish_derivative(z: ArrayLike, beta: float = 1.0) -> NDArray:
     return sigmoid(beta * z) + beta * z * sigmoid_derivative(beta * z)
 
 
-def _mish_parts(z: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    # tanh(ln(1 + e^z)) = n / (n + 2) with n = e^z (e^z + 2); both sides scaled by e^−2z for z ≥ 0.
-    e = np.exp(-np.abs(z))
-    numerator = np.where(z >= 0, 1 + 2 * e, e * (e + 2))
-    denominator = np.where(z >= 0, 1 + 2 * e + 2 * e * e, e * (e + 2) + 2)
-    return e, numerator, denominator
-
-
 def mish(z: ArrayLike) -> NDArray:
-    """Return z tanh(ln(1 + e^z)) (Misra 2019)."""
-    z = _float(z)
-    _, numerator, denominator = _mish_parts(z)
-    return z * (numerator / denominator)
+    """Return z tanh(ζ) with ζ = ln(1 + e^z) (Misra 2019)."""
+    return _float(z) * np.tanh(softplus(z))
 
 
 def mish_derivative(z: ArrayLike) -> NDArray:
-    """Return t + z (1 − t²) s(z) with t = tanh(ln(1 + e^z))."""
-    z = _float(z)
-    e, numerator, denominator = _mish_parts(z)
-    slope = 4 * e * (1 + e) * np.where(z >= 0, e, 1) / denominator**2  # (1 − t²) s(z)
-    return numerator / denominator + z * slope
+    """Return tanh(ζ) + z (1 − tanh²(ζ)) s(z)."""
+    zeta = softplus(z)
+    return np.tanh(zeta) + _float(z) * tanh_derivative(zeta) * sigmoid(z)
 
 
 class Mish(nn.Module):
@@ -180,7 +163,7 @@ ACTIVATIONS = {
             "LeakyReLU",
             leaky_relu,
             leaky_relu_derivative,
-            lambda: nn.LeakyReLU(LEAKY_SLOPE),
+            partial(nn.LeakyReLU, LEAKY_SLOPE),
             SKY,
             ":",
         ),
@@ -189,23 +172,9 @@ ACTIVATIONS = {
             "mish", "Mish", mish, mish_derivative, Mish, GREEN, (0, (6, 1.5, 1, 1.5, 1, 1.5))
         ),
         Activation("swish", "Swish", swish, swish_derivative, Swish, PINK, (0, (3, 1))),
+        Activation("softplus", "Softplus", softplus, sigmoid, nn.Softplus, GREY, (0, (8, 2))),
         Activation(
-            "softplus",
-            "Softplus",
-            softplus,
-            softplus_derivative,
-            nn.Softplus,
-            GREY,
-            (0, (8, 2)),
-        ),
-        Activation(
-            "identity",
-            "Identity",
-            identity,
-            identity_derivative,
-            nn.Identity,
-            BLACK,
-            (0, (1, 2)),
+            "identity", "Identity", identity, identity_derivative, nn.Identity, BLACK, (0, (1, 2))
         ),
     )
 }
