@@ -1,10 +1,7 @@
 """One-hidden-layer ReLU nets on [0, 1] and how far, exactly, they stay from x².
 
-Notebook 01 builds such nets by hand and measures them here. A net of this kind is a broken line;
-on each straight piece the difference to x² is a parabola, whose largest size is found at an end
-of the piece or at the vertex. So the supremum over [0, 1] is a maximum over finitely many points.
-The deep sawtooth net follows Yarotsky (2017), "Error bounds for approximations with deep ReLU
-networks", proposition 2.
+Notebook 01 builds such nets by hand and measures them here. The deep sawtooth net follows Yarotsky
+(2017), "Error bounds for approximations with deep ReLU networks", proposition 2.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,11 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 class ReluNet:
     """The net g(x) = W₂ max(W₁ x + b₁, 0) + b₂ with one input, N hidden units and one output.
 
-    Attributes:
-        W1: shape (N, 1).
-        b1: shape (N,).
-        W2: shape (1, N).
-        b2: shape (1,); a number will do.
+    W₁ has the shape (N, 1), b₁ (N,), W₂ (1, N) and b₂ (1,); for b₂ a number will do.
 
     Raises:
         ValueError: the shapes do not fit each other, or a parameter is not finite.
@@ -97,13 +90,7 @@ def sup_error(net: Callable[[NDArray], NDArray], knots: ArrayLike | None = None)
 
 
 def hinges(breakpoints: ArrayLike, slopes: ArrayLike, offset: float = 0.0) -> ReluNet:
-    """Return the net g(x) = offset + Σ αᵢ max(x − βᵢ, 0).
-
-    Args:
-        breakpoints: the βᵢ, shape (N,).
-        slopes: the αᵢ, shape (N,): by how much the slope of g changes at each breakpoint.
-        offset: the output bias b₂.
-    """
+    """Return the net g(x) = offset + Σ αᵢ max(x − βᵢ, 0) with breakpoints βᵢ and slopes αᵢ."""
     beta, alpha = np.asarray(breakpoints, dtype=np.float64), np.asarray(slopes, dtype=np.float64)
     return ReluNet(np.ones((beta.size, 1)), -beta, alpha.reshape(1, -1), np.asarray(offset))
 
@@ -113,9 +100,6 @@ def equal_pieces(units: int) -> ReluNet:
 
     Each piece is a chord of x², lowered by half its largest distance h²/4 from the parabola,
     where h = 1/N.
-
-    Raises:
-        ValueError: `units` is below 1.
     """
     _at_least_one("units", units)
     h = 1 / units
@@ -127,9 +111,6 @@ def best_net(units: int) -> ReluNet:
 
     N units bend N times, which makes N + 1 pieces; the first is flat and half as wide as the
     others, whose width is h = 2/(2N + 1). Notebook 01 proves that no N units do better.
-
-    Raises:
-        ValueError: `units` is below 1.
     """
     _at_least_one("units", units)
     h = 2 / (2 * units + 1)
@@ -161,9 +142,6 @@ def sawtooth_net(layers: int) -> DeepNet:
 
     Two units of a layer fold the sawtooth once more, the third carries x − Σ tₛ(x)/4ˢ along.
     It bends at the multiples of 2^−m and has 12m − 2 parameters.
-
-    Raises:
-        ValueError: `layers` is below 1.
     """
     _at_least_one("layers", layers)
     tooth, bias = np.array([2.0, -4.0, 0.0]), np.array([0.0, -0.5, 0.0])
@@ -184,5 +162,6 @@ def _parameter(name: str, value: ArrayLike, shape: tuple[int, ...]) -> NDArray:
 
 
 def _at_least_one(name: str, value: int) -> None:
+    """Raise a ValueError where the number is below 1."""
     if value < 1:
         raise ValueError(f"{name} is {value}; give at least 1")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
@@ -58,27 +58,13 @@ def test_sup_error_agrees_with_refined_grid_on_1000_random_nets():
         assert 0 <= error.points[0] and error.points[-1] <= 1
 
 
-finite = st.floats(-3, 3)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(finite, finite, finite), min_size=1, max_size=6), finite)
-def test_no_point_errs_by_more_than_the_sup_error(units, b2):
-    w, b, v = np.array(units).T
-    net = ReluNet(w[:, None], b, v[None], b2)
-    x = np.linspace(0, 1, 2001)
-    assert np.abs(x**2 - net(x)).max() <= sup_error(net).value + 1e-9
-
-
 def test_a_spike_between_grid_points_is_found():
-    width, height = 1e-6, 0.5
-    spike = hinges([0.3, 0.3 + width, 0.3 + 2 * width], np.array([1, -2, 1]) * height / width)
+    width, height = 1e-6, 1.5
+    spike = hinges([0.3, 0.3 + width, 0.3 + 2 * width], np.array([-1, 2, -1]) * height / width)
     x = np.linspace(0, 1, 10_001)
     assert np.abs(x**2 - spike(x)).max() < 1.0001
-    tall = ReluNet(spike.W1, spike.b1, -3 * spike.W2, 0)
-    assert np.abs(x**2 - tall(x)).max() < 1.0001
-    error = sup_error(tall)
-    assert_allclose(error.value, 3 * height + 0.09, atol=1e-5)
+    error = sup_error(spike)
+    assert_allclose(error.value, height + 0.09, atol=1e-5)
     assert_allclose(error.points, [0.3 + width], atol=1e-9)
 
 
@@ -137,12 +123,10 @@ def test_at_least_one_unit_or_layer(make):
 
 
 def test_the_assignments_net_errs_by_its_bound_at_two_points():
-    error = sup_error(GREEDY)
-    assert_allclose(error.value, 0.04)
-    assert_allclose(error.points, [0.4, 0.8])
-    assert_allclose(sup_error(hinges([0, 0.2, 0.6], [0.2, 0.6, 0.8])).value, 0.04)
-    grid = np.linspace(0, 1, 100)
-    assert np.abs(grid**2 - GREEDY(grid)).max() < 0.04
+    for net in (GREEDY, hinges([0, 0.2, 0.6], [0.2, 0.6, 0.8])):
+        error = sup_error(net)
+        assert_allclose(error.value, 0.04)
+        assert_allclose(error.points, [0.4, 0.8])
 
 
 @pytest.mark.parametrize(
@@ -175,23 +159,11 @@ def test_lines():
         line = sup_error(lambda x, offset=offset: x + offset, [])
         assert_allclose(line.value, error)
         assert_allclose(line.points, points)
-    x = np.linspace(0, 1, 100_001)
-    assert_allclose(np.polyfit(x, x**2, 1), [1, -1 / 6], atol=1e-4)
 
 
 @given(st.floats(-3, 3), st.floats(-3, 3))
 def test_no_line_beats_one_eighth(slope, offset):
     assert sup_error(lambda x: slope * x + offset, []).value >= 1 / 8 - 1e-12
-    residuals = np.array([0, 0.25, 1]) - (slope * np.array([0, 0.5, 1]) + offset)
-    assert_allclose(residuals @ [1, -2, 1], 0.5)  # the slope and the offset drop out
-
-
-@pytest.mark.parametrize("alpha", [0.92, 1.0, 1.08])
-def test_the_range_argument(alpha):
-    x = np.linspace(0, 1, 100_001)
-    h = x**2 - alpha * x
-    assert_allclose(h.min(), -(alpha**2) / 4, atol=1e-9)
-    assert alpha**2 / 4 > 0.08
 
 
 @pytest.mark.parametrize("units", [1, 2, 3, 4, 7, 16, 64])
@@ -203,12 +175,6 @@ def test_nets_of_equal_pieces_and_the_best_nets(units):
     assert len(sup_error(equal).points) == 2 * units + 1
     assert len(sup_error(best).points) == 2 * units + 2
     assert len(equal.breakpoints) == units - 1 and len(best.breakpoints) == units
-
-
-def test_two_units_are_the_fewest_for_four_hundredths():
-    assert sup_error(best_net(1)).value == pytest.approx(1 / 18) and 1 / 18 > 0.04
-    assert sup_error(equal_pieces(2)).value == pytest.approx(1 / 32) and 1 / 32 < 0.04
-    assert sup_error(best_net(2)).value == pytest.approx(1 / 50)
 
 
 @pytest.mark.parametrize("units", [1, 2, 3, 5])
@@ -245,10 +211,3 @@ def test_depth_pays_from_four_layers_on():
     cheaper = [sawtooth_net(m).parameters < equal_pieces(2**m).parameters for m in range(1, 11)]
     assert cheaper == [False] * 3 + [True] * 7
     assert sawtooth_net(10).parameters == 118 and equal_pieces(1024).parameters == 3073
-
-
-def test_a_quarter_of_the_first_breakpoints_lie_inside():
-    rng = np.random.default_rng(0)
-    w, b = rng.uniform(-1, 1, size=(2, 200_000))
-    inside = (-b / w > 0) & (-b / w < 1)
-    assert abs(inside.mean() - 1 / 4) < 0.005

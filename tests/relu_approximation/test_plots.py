@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 
 from helpers import activations
 from helpers.explorer import Explorer
+from helpers.plotting import use_style
 from helpers.relu_approximation import explore, plots
 from helpers.relu_approximation.explore import MOST_UNITS
 from helpers.relu_approximation.nets import ReluNet, best_net, hinges, sup_error
@@ -17,8 +18,10 @@ GREEDY = hinges([0, 0.2, 0.6], [0.2, 0.6, 0.8])
 
 
 @pytest.fixture(autouse=True)
-def close_figures():
-    yield
+def style():
+    with plt.rc_context():
+        use_style()
+        yield
     plt.close("all")
 
 
@@ -42,16 +45,14 @@ def test_bends_hold_zero_only_where_a_unit_starts_there():
 
 
 def test_fit_draws_the_net_in_relu_style_over_the_square():
-    ax = plots.fit(GREEDY, before=hinges([0], [0.2]))
-    x, y = line(ax, "_net").get_data()
-    assert_allclose(y, GREEDY(x))
+    ax = plots.fit(GREEDY, before=hinges([0], [0.2]), ax=plt.figure().subplots())
+    x = line(ax, "_net").get_xdata()
+    for label, y in (("_net", GREEDY(x)), ("_x²", x**2), ("_before", 0.2 * x)):
+        assert_allclose(line(ax, label).get_ydata(), y)
     assert line(ax, "_net").get_color() == activations.get("relu").color
-    x, y = line(ax, "_x²").get_data()
-    assert_allclose(y, x**2)
-    x, y = line(ax, "_before").get_data()
-    assert_allclose(y, 0.2 * x)
     assert_allclose(line(ax, "_bends").get_xdata(), [0, 0.2, 0.6])
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("x", "y")
+    assert plt.get_fignums() == [ax.figure.number]
 
 
 def test_residual_marks_where_the_error_is_reached():
@@ -60,17 +61,22 @@ def test_residual_marks_where_the_error_is_reached():
     assert_allclose(y, x**2 - GREEDY(x))
     assert_allclose(line(ax, "_reached").get_xydata(), [(0.4, -0.04), (0.8, -0.04)], atol=1e-12)
     assert_allclose(ax.get_ylim(), (-0.048, 0.048))
-    assert_allclose(plots.residual(GREEDY, limit=0.1).get_ylim(), (-0.1, 0.1))
+
+
+def test_residuals_name_net_and_error():
+    nets = {"greedy": GREEDY, "best": best_net(2)}
+    figure = plots.residuals(nets, {name: sup_error(net) for name, net in nets.items()})
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["greedy: 1/25", "best: 1/50"]
 
 
 def test_step_shows_net_residual_and_next_hinge():
-    left, right = plots.step(hinges([0], [0.2]), bend=0.2)
+    left, right = plots.step(hinges([0], [0.2]), bend=0.2).axes
     assert_allclose(line(left, "_next").get_xydata(), [(0.2, 0.04)])
     assert_allclose(line(right, "_next").get_xydata(), [(0.2, 0)], atol=1e-12)
-    assert "next hinge: β = 0.2" in words(right) and "±0.04" in words(right)
-    left, right = plots.step(GREEDY, before=hinges([0, 0.2], [0.2, 0.6]))
+    assert {"next hinge: β = 0.2", "±0.04"} <= words(right)
+    left, right = plots.step(GREEDY, before=hinges([0, 0.2], [0.2, 0.6])).axes
     assert "_next" not in [each.get_label() for each in right.lines]
-    assert "dashed" in left.get_title() + left.get_title(loc="left")
+    assert "dashed" in left.get_title(loc="left")
 
 
 def test_candidates_are_told_apart_by_marker():
@@ -82,10 +88,7 @@ def test_candidates_are_told_apart_by_marker():
 
 
 def test_units_add_up_to_the_net():
-    net = ReluNet([[1.0], [-1.0]], [-0.2, 0.4], [[0.6, 1.0]], 0.1)
-    x = np.linspace(0, 1, 11)
-    _, (parts, total) = plt.subplots(1, 2)
-    plots.units_and_sum(net, x, (parts, total))
+    parts, total = plots.units_and_sum(ReluNet([[1], [-1]], [-0.2, 0.4], [[0.6, 1]], 0.1)).axes
     shares = [line(parts, f"unit {i}").get_ydata() for i in (1, 2)]
     assert_allclose(np.sum(shares, axis=0) + 0.1, line(total, "_net").get_ydata())
     assert {"unit 1", "unit 2"} <= words(parts)
@@ -93,13 +96,16 @@ def test_units_add_up_to_the_net():
 
 def test_curves_are_labelled_and_marked():
     x = np.linspace(0, 1, 5)
-    ax = plots.curves(x, {"chord": x**2 - x, "best": x**2 - x + 1 / 8}, plots.largest)
+    named = {"chord": x**2 - x, "best": x**2 - x + 1 / 8}
+    ax = plots.curves(x, named, plots.largest)
     assert {"chord", "best"} <= words(ax)
     marked = [each.get_xdata() for each in ax.lines if each.get_label() == "_marked"]
     assert_allclose(marked[0], [0.5])
     assert_allclose(marked[1], [0, 0.5, 1])
-    styles = [line(ax, name).get_linestyle() for name in ("chord", "best")]
-    assert styles[0] != styles[1]
+    assert line(ax, "chord").get_linestyle() != line(ax, "best").get_linestyle()
+    left, right = plots.panels(x, {"bent": named, "straight": {"line": x}}, "output").axes
+    assert [left.get_title(loc="left"), right.get_title(loc="left")] == ["bent", "straight"]
+    assert words(right) == {"line"} and right.get_ylabel() == "output"
 
 
 def test_dips_mark_the_bottom_and_name_the_strip():
@@ -113,7 +119,7 @@ def test_one_unit_marks_the_best_breakpoint():
     beta = np.linspace(0, 1, 4)
     errors = {"left": np.array([0.12, 0.06, 0.2, 0.5]), "right": np.array([0.5, 0.4, 0.3, 0.12])}
     ax = plots.one_unit(beta, errors, 0.04)
-    best = [each.get_xydata()[0] for each in ax.lines if len(each.get_xdata()) == 1]
+    best = [each.get_xydata()[0] for each in ax.lines if each.get_label() == "_marked"]
     assert_allclose(best, [(1 / 3, 0.06), (1, 0.12)])
     assert {"left", "right", "allowed: 0.04"} <= words(ax)
 
@@ -125,16 +131,17 @@ def test_errors_are_on_log_axes_with_plain_ticks():
     ax.figure.draw_without_rendering()
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "2"]
     assert {"a", "b", "0.04"} <= words(ax)
-    assert ax.get_xlabel() == "N" and ax.get_ylabel() == "sup error"
 
 
-def test_teeth_keep_their_shapes():
+def test_folded_teeth_keep_their_shapes_and_arches_their_names():
     x = np.linspace(0, 1, 5)
-    curves = [1 - np.abs(1 - 2 * x), np.array([0, 1, 0, 1, 0])]
-    ax = plots.teeth(x, curves)
-    for i, curve in enumerate(curves, start=1):
-        drawn = line(ax, f"_t{i}").get_ydata()
-        assert_allclose(drawn - drawn.min(), curve)
+    teeth = [1 - np.abs(1 - 2 * x), np.array([0, 1, 0, 1, 0])]
+    left, right = plots.folding(x, teeth, {"high": x - x**2, "low": (x - x**2) / 16}).axes
+    for i, tooth in enumerate(teeth, start=1):
+        drawn = line(left, f"_t{i}").get_ydata()
+        assert_allclose(drawn - drawn.min(), tooth)
+    high, low = (text.get_position()[1] for text in right.texts)
+    assert words(right) == {"high", "low"} and high > 1 / 4 and low < 0
 
 
 def test_trained_nets_show_every_seed_and_the_median():
@@ -142,8 +149,7 @@ def test_trained_nets_show_every_seed_and_the_median():
     ax = plots.trained(found, best=[0.02, 0.006], polished=[0.03, 0.01])
     seeds = [each.get_ydata() for each in ax.lines if each.get_label() == "_seeds"]
     assert_allclose(seeds, list(found.values()))
-    median = next(each for each in ax.lines if each.get_label().startswith("trained from random"))
-    assert_allclose(median.get_ydata(), [0.2, 0.04])
+    assert_allclose(line(ax, "trained from random\n(median; ○ seeds)").get_ydata(), [0.2, 0.04])
     assert_allclose(line(ax, "best possible").get_ydata(), [0.02, 0.006])
 
 
@@ -164,9 +170,10 @@ class WithFigure(Explorer):
         super().__init__(figure, *args)
 
 
-def hinges_explorer(**options):
+@pytest.fixture
+def explorer():
     with mock.patch.object(explore, "Explorer", WithFigure):
-        return explore.hinges_explorer(**options)
+        return explore.hinges_explorer()
 
 
 def pictured(explorer):
@@ -175,82 +182,55 @@ def pictured(explorer):
 
 
 def press(explorer, name):
-    button = next(each for each in explorer.children[0].children if each.description == name)
-    button.click()
+    next(each for each in explorer.children[0].children if each.description == name).click()
 
 
-def test_the_explorer_starts_with_the_assignments_net():
-    explorer = hinges_explorer()
+def test_the_explorer_starts_with_the_assignments_net(explorer):
     net_line, rest, reached = pictured(explorer)
-    x, y = net_line.get_data()
-    assert_allclose(y, GREEDY(x))
+    assert_allclose(net_line.get_ydata(), GREEDY(net_line.get_xdata()))
     assert_allclose(rest.get_ydata(), rest.get_xdata() ** 2 - GREEDY(rest.get_xdata()))
     assert_allclose(reached.get_xdata(), [0.4, 0.8])
     assert "3 units: sup error 0.0400, reached at x = 0.400, 0.800; inside" in explorer.sentence
     assert "0.0102" in explorer.sentence
 
 
-def test_moving_a_slider_moves_the_net():
-    explorer = hinges_explorer()
-    before = explorer._picture.value
+def test_moving_a_slider_moves_the_net_and_reset_moves_it_back(explorer):
+    first = explorer._picture.value, explorer.sentence
     explorer.controls["beta2"].value = 0.3
     x, y = pictured(explorer)[0].get_data()
     assert_allclose(y, hinges([0, 0.3, 0.6], [0.2, 0.6, 0.8])(x))
     for ax in explorer.figure.axes:
         assert_allclose(line(ax, "_bends").get_xdata(), [0, 0.3, 0.6])
     assert "outside" in explorer.sentence
-    assert explorer._picture.value != before
-
-
-@pytest.mark.parametrize("units", [1, MOST_UNITS])
-def test_only_the_sliders_in_use_are_shown(units):
-    explorer = hinges_explorer()
-    explorer.controls["units"].value = units
-    assert not explorer.sentence.startswith("!")
-    for i in range(1, MOST_UNITS + 1):
-        for name in (f"beta{i}", f"alpha{i}"):
-            assert explorer.controls[name].layout.display == ("" if i <= units else "none")
+    assert explorer._picture.value != first[0]
+    press(explorer, "Reset")
+    assert (explorer._picture.value, explorer.sentence) == first
 
 
 @pytest.mark.parametrize("end", ["min", "max"])
-def test_every_slider_works_at_both_ends(end):
-    explorer = hinges_explorer()
+def test_every_slider_works_at_both_ends(explorer, end):
     explorer.set(**{name: getattr(each, end) for name, each in explorer.controls.items()})
     assert not explorer.sentence.startswith("!"), explorer.sentence
-    net_line, rest, _ = pictured(explorer)
+    rest = pictured(explorer)[1]
     low, high = rest.axes.get_ylim()
     assert low <= rest.get_ydata().min() and rest.get_ydata().max() <= high
 
 
 @pytest.mark.parametrize("units", range(1, MOST_UNITS + 1))
-def test_show_optimum_sets_the_best_net(units):
-    explorer = hinges_explorer()
+def test_show_optimum_sets_the_best_net_of_the_sliders_in_use(explorer, units):
     explorer.controls["units"].value = units
     press(explorer, "Show optimum")
     x, y = pictured(explorer)[0].get_data()
     assert_allclose(y, best_net(units)(x), atol=1e-12)
     assert len(pictured(explorer)[2].get_xdata()) == 2 * units + 2
     assert f"sup error {1 / (2 * (2 * units + 1) ** 2):.4f}" in explorer.sentence
+    for i in range(1, MOST_UNITS + 1):
+        for name in (f"beta{i}", f"alpha{i}"):
+            assert explorer.controls[name].layout.display == ("" if i <= units else "none")
 
 
-def test_reset_brings_the_first_picture_back():
-    explorer = hinges_explorer()
-    first = explorer._picture.value, explorer.sentence
-    explorer.controls["units"].value = 5
-    press(explorer, "Show optimum")
-    press(explorer, "Reset")
-    assert (explorer._picture.value, explorer.sentence) == first
-
-
-def test_two_explorers_do_not_share_anything():
-    one, two = hinges_explorer(), hinges_explorer(tolerance=0.02)
-    one.controls["units"].value = 1
+def test_two_explorers_do_not_share_anything(explorer):
+    two = explore.hinges_explorer(tolerance=0.02)
+    explorer.controls["units"].value = 1
     assert two.controls["units"].value == 3
     assert "outside the band of ±0.02" in two.sentence
-
-
-def test_the_static_picture_has_its_sentence_as_alternative_text():
-    explorer = hinges_explorer()
-    data, metadata = explorer._repr_mimebundle_()
-    assert metadata["image/png"]["alt"] == explorer.sentence
-    assert data["image/png"]
