@@ -5,14 +5,16 @@ same counts as the same: `plot` or `scatter`, `ax.legend`, `figure.legend` or a 
 `imshow` or `pcolormesh` either way up, `hist`, `stairs` or `bar`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PathCollection, QuadMesh
 from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle, StepPatch
@@ -38,6 +40,22 @@ class Curve:
     label: str
     joined: bool
     marked: bool
+
+
+def on_new_axes(call: Callable, answer: Callable, given: Any) -> tuple[Axes, Any]:
+    """Return new axes on which the answer has drawn, and what it returned: an observation.
+
+    The axes come first among its arguments; `call` would hand over a copy of them.
+    """
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    ax = figure.add_subplot()
+    return ax, call(lambda *args: answer(ax, *args), *given.args)
+
+
+def through(ax: Axes, xy: NDArray) -> list[Curve]:
+    """Return the visible curves that go through these points, (n, 2), and no others."""
+    return [c for c in curves(ax) if c.xy.shape == xy.shape and np.allclose(c.xy, xy)]
 
 
 def curves(ax: Axes) -> list[Curve]:

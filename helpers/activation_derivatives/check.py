@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.random import Generator
 from numpy.typing import NDArray
 from torch.nn import functional as F
@@ -384,31 +382,15 @@ def _curves(f: Callable[[NDArray], NDArray], df: Callable[[NDArray], NDArray], n
     return kind
 
 
-def _drawn_on(call: Callable, answer: Callable, given: Given) -> tuple[Axes, Any]:
-    figure = Figure()
-    FigureCanvasAgg(figure)
-    ax = figure.subplots()
-    # The axes are to be drawn on: `call` would hand over a copy of them.
-    return ax, call(lambda z, value, slope, name: answer(ax, z, value, slope, name), *given.args)
-
-
-def _through(ax: Axes, x: NDArray, y: NDArray) -> drawn.Curve | None:
-    """Return the visible curve through these points, or None."""
-    wanted = np.stack([x, y], axis=1)
-    for curve in drawn.curves(ax):
-        if curve.xy.shape == wanted.shape and np.allclose(curve.xy, wanted):
-            return curve
-    return None
-
-
 def _look_at_plot(observation: tuple[Axes, Any], given: Given) -> None:
     ax, returned = observation
     z, value, slope, name = given.args
-    one, other = _through(ax, z, value), _through(ax, z, slope)
+    lines = [drawn.through(ax, np.stack([z, y], axis=1)) for y in (value, slope)]
+    one, other = ((found or [None])[0] for found in lines)
     found = {"f(z)": one, "f'(z)": other}
     if not ax.lines and not ax.collections:
         wrong("nothing is drawn on the axes given; use ax.plot, not plt.plot or a new figure")
-    if not any(found.values()) and _through(ax, value, z):
+    if not any(found.values()) and drawn.through(ax, np.stack([value, z], axis=1)):
         wrong("z belongs on the horizontal axis: ax.plot(z, value)")
     for which, curve in found.items():
         if curve is None:
@@ -417,7 +399,7 @@ def _look_at_plot(observation: tuple[Axes, Any], given: Given) -> None:
     if returned is not ax:
         malformed(f"expected the axes given, received {describe(returned)}; end with `return ax`")
     if not one.label or not other.label:
-        missing = " and ".join(which for which, curve in found.items() if not curve.label)
+        missing = " and ".join(w for w, c in (("f(z)", one), ("f'(z)", other)) if not c.label)
         wrong(f"a reader is not told which line is {missing}: give label=, and call ax.legend()")
     if one.label == other.label:
         wrong(f"both lines are called {one.label!r}")
@@ -440,7 +422,7 @@ plot_unit = checklist.exercise(
             "a bell": _curves(lambda z: np.exp(-z * z), lambda z: -2 * z * np.exp(-z * z), "bell"),
             "large values": _curves(lambda z: 40 * z**3, lambda z: 120 * z**2, "cube"),
         },
-        observe=_drawn_on,
+        observe=drawn.on_new_axes,
         verify=_look_at_plot,
     ),
 )
