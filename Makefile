@@ -17,7 +17,7 @@ test test-browser: export OMP_NUM_THREADS := 1
 AT_ONCE := --numprocesses=logical --maxprocesses=4
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-browser run release grade-demo bench setup setup-dev clean \
+.PHONY: help lab test test-browser run release grade-demo bench lock setup setup-dev clean \
 	lint lint-style lint-types lint-outputs
 
 help: ## list the targets
@@ -46,17 +46,24 @@ lint-types: setup-dev
 	$(VENV_PYTHON) -m mypy
 
 lint-outputs: setup-dev
-	$(VENV_PYTHON) tools/check_outputs.py
+	$(VENV_PYTHON) -m pytest --quiet tests/editions/test_outputs.py
 
 release: setup-dev ## generate the student notebooks from the solutions
 	$(VENV_PYTHON) tools/release.py
 
-grade-demo: setup-dev ## grade a blank and a solved submission in a scratch course
+grade-demo: setup-dev ## grade a blank, a solved and a careless submission in scratch courses
 	$(VENV_PYTHON) tools/grade_demo.py
 
 bench: setup-dev ## measure the search and the explorers (ARGS=--whole: the search in full)
 	$(VENV_PYTHON) -m benchmarks.search $(ARGS)
 	$(VENV_PYTHON) -m benchmarks.explorers --json build/bench_explorers.json
+
+# Without torch's parts for graphics cards, which come with it on Linux only.
+lock: setup-dev ## write the versions in .venv to requirements.lock (after a green make test)
+	{ echo "# Tested together with $$($(VENV_PYTHON) -V); written by make lock."; \
+		echo '# To get these very versions: pip install -r requirements.txt -c requirements.lock'; \
+		$(VENV_PYTHON) -m pip freeze --exclude-editable \
+		| sed -E '/^(nvidia-|cuda-|triton=)/d; s/\+.*//'; } > requirements.lock
 
 clean: ## delete .venv, build/ and caches; data/ stays
 	rm -rf .venv build .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info

@@ -1,4 +1,4 @@
-"""Makes .venv, or repairs it, or sees in a moment that nothing is to be done.
+"""Make .venv, or repair it, or see in a moment that nothing is to be done.
 
 The Makefile calls this before every target. A stamp in .venv, written last and only after
 success, holds a fingerprint of what was installed; while it matches, nothing is installed. So an
@@ -26,12 +26,12 @@ class SetupError(Exception):
 
 
 def venv_python(venv: Path) -> Path:
-    """Returns the path of the Python inside `venv`."""
+    """Return the path of the Python inside `venv`."""
     return venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 def usable_version(venv: Path) -> tuple[int, int] | None:
-    """Returns the version of the Python in `venv`; None if it or its pip does not start."""
+    """Return the version of the Python in `venv`; None if it or its pip does not start."""
     code = "import sys, pip, json; print(json.dumps(sys.version_info[:2]))"
     try:
         run = subprocess.run([venv_python(venv), "-c", code], capture_output=True, text=True)
@@ -41,7 +41,7 @@ def usable_version(venv: Path) -> tuple[int, int] | None:
 
 
 def make_venv(venv: Path) -> None:
-    """Makes `venv` anew, whatever stands there now."""
+    """Make `venv` anew, whatever stands there now."""
     if venv.is_symlink() or venv.is_file():
         venv.unlink()
     venv.mkdir(exist_ok=True)  # where this fails, the folder is not writable, and `main` says so
@@ -58,7 +58,7 @@ def make_venv(venv: Path) -> None:
 
 
 def fingerprint(root: Path, kind: str, version: tuple[int, int]) -> str:
-    """Returns a digest of all that decides what `.venv` has to hold."""
+    """Return a digest of all that decides what `.venv` has to hold."""
     digest = hashlib.sha256(repr((kind, version, str(root))).encode())
     for name in ["pyproject.toml", *REQUIREMENTS[kind]]:
         digest.update((root / name).read_bytes())
@@ -66,9 +66,9 @@ def fingerprint(root: Path, kind: str, version: tuple[int, int]) -> str:
 
 
 def forget_damaged(venv: Path) -> list[str]:
-    """Returns the packages that an interrupted installation left with missing or cut files.
+    """Return the packages that an interrupted pip left in pieces, and delete their records.
 
-    pip would take them for installed. Their records are deleted, so that it installs them again.
+    pip would take them for installed; without a record it installs them again.
     """
     library = next(iter([*venv.glob("lib/python*/site-packages"), venv / "Lib/site-packages"]))
     damaged = []
@@ -90,7 +90,7 @@ def forget_damaged(venv: Path) -> list[str]:
 
 
 def install(root: Path, venv: Path, kind: str) -> None:
-    """Installs what `kind` needs and makes `helpers` importable from any folder."""
+    """Install what `kind` needs and make `helpers` importable from any folder."""
 
     def pip(*arguments: str) -> None:
         # --no-compile: most modules are never imported; Python compiles the others when they are.
@@ -107,8 +107,8 @@ def install(root: Path, venv: Path, kind: str) -> None:
     pip("--no-deps", "--no-build-isolation", "-e", ".")
 
 
-def set_up(root: Path, kind: str, insist: bool) -> str:
-    """Brings `root/.venv` up to date for `kind` and returns a sentence on what was done.
+def set_up(root: Path, kind: str, insist: bool) -> None:
+    """Bring `root/.venv` up to date for `kind`.
 
     Args:
         root: the folder of the Makefile.
@@ -127,21 +127,18 @@ def set_up(root: Path, kind: str, insist: bool) -> str:
     for done in ("dev", kind):
         stamp = venv / f"installed-{done}"
         if stamp.exists() and stamp.read_text() == fingerprint(root, done, version):
-            return "ready"
+            return
     for old in venv.glob("installed-*"):
         old.unlink()
     print("Installing the packages into .venv; the first time takes some minutes.", flush=True)
-    damaged = forget_damaged(venv)
-    if damaged:
+    if damaged := forget_damaged(venv):
         print("Repairing", ", ".join(damaged), "...", flush=True)
     install(root, venv, kind)
-    stamp = venv / f"installed-{kind}"
-    stamp.write_text(fingerprint(root, kind, version))
-    return "installed"
+    (venv / f"installed-{kind}").write_text(fingerprint(root, kind, version))
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs `set_up` for the Makefile; returns the exit status."""
+    """Run `set_up` for the Makefile; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kind", choices=REQUIREMENTS)
     parser.add_argument("--insist", action="store_true", help="use this very version of Python")
