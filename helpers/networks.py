@@ -37,30 +37,3 @@ def mlp(
     for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
         layers += [nn.Linear(fan_in, fan_out, bias=bias), unit()]
     return nn.Sequential(*layers[:-1])
-
-
-def sine_sizes(layers: int, width: int) -> list[int]:
-    """Return problem 4's sizes 2, width, …, width, 1 for that many layers of weights.
-
-    Raises:
-        ValueError: fewer than three layers, or a width below 1.
-    """
-    if layers < 3 or width < 1:
-        raise ValueError(f"layers is {layers} and width {width}; give at least 3 and at least 1")
-    return [2, *[width] * (layers - 1), 1]
-
-
-def sine_mlp(layers: int, width: int, activation: str | Callable[[], nn.Module]) -> nn.Sequential:
-    """Return problem 4's network without biases; no unit follows its first and its last layer.
-
-    Args:
-        layers: number of linear layers, at least 3.
-        width: units in each of them but the last, at least 1.
-        activation: as for `mlp`.
-
-    Raises:
-        ValueError: a number out of its range, or an unknown activation.
-    """
-    fan_in, *sizes = sine_sizes(layers, width)
-    first = nn.Linear(fan_in, width, bias=False)
-    return nn.Sequential(first, *mlp(sizes, activation, bias=False))

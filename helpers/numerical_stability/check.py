@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from helpers import activations, initialization
+from helpers.networks import mlp
+from helpers.numerical_stability import gradients
+from helpers.numerical_stability.sine_fit import sine_mlp
 from helpers.old_judge import (
     Checklist,
     as_array,
@@ -26,8 +29,6 @@ from helpers.old_judge import (
     malformed,
     wrong,
 )
-from helpers.networks import mlp, sine_mlp
-from helpers.numerical_stability import gradients
 
 checklist = Checklist("4 · Numerical stability and initialisation")
 progress = checklist.progress

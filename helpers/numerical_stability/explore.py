@@ -9,18 +9,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from helpers import activations, initialization
+from helpers import activations, initialization, palette
 from helpers.explorer import Explorer
 from helpers.numerical_stability import depth
 from helpers.plotting import text_color
 
 MAX_DEPTH, MAX_WIDTH, BATCH, BINS = 50, 128, 8, 40
 ENDS = np.array([1, 3, 6, 12, 30, 60, 150])  # where an axis may end
-COLORS = {"activations": "#0072B2", "gradients": "#D55E00"}
 
 
-def outward(value: float) -> float:
-    """Return the next of the values ±`ENDS` away from 0: axes that seldom change redraw fast."""
+def _outward(value: float) -> float:
+    # the next of the values ±ENDS away from 0: axes that seldom change redraw fast
     size = ENDS[min(int(np.searchsorted(ENDS, abs(value))), len(ENDS) - 1)]
     return float(np.copysign(size, value))
 
@@ -36,17 +35,15 @@ def log_histograms(signals: Sequence[NDArray]) -> tuple[NDArray, float, float, f
         of the last layer is exactly 0 and so in no bar.
     """
     sizes = np.abs([np.ravel(a) for a in signals]).astype(np.float64)
-    zeros = float(np.mean(sizes[-1] == 0))
     with np.errstate(divide="ignore"):
         logs = np.log10(sizes)
-    finite = logs[np.isfinite(logs)]
-    low, high = (outward(end) for end in np.quantile(finite[::4], [0.01, 1]))
+    low, high = map(_outward, np.quantile(logs[np.isfinite(logs)][::4], [0.01, 1]))
     bins = ((logs.clip(low - 1, high) - low) / (high - low) * BINS).astype(int)
     inside = (logs >= low) & (bins >= 0) & (bins < BINS)
-    layer = np.broadcast_to(np.arange(len(signals))[:, None], bins.shape)
-    places = layer[inside] * BINS + bins[inside]
+    places = (np.arange(len(signals))[:, None] * BINS + bins)[inside]
     counts = np.bincount(places, minlength=len(signals) * BINS).reshape(len(signals), BINS)
-    return (counts / counts.max(axis=1, keepdims=True).clip(1)).T, low, high, zeros
+    shares = counts / counts.max(axis=1, keepdims=True).clip(1)
+    return shares.T, low, high, float(np.mean(sizes[-1] == 0))
 
 
 def _axes(figure: Figure) -> tuple[Axes, Axes]:
@@ -54,7 +51,7 @@ def _axes(figure: Figure) -> tuple[Axes, Axes]:
     left.set(xlabel="layer", ylabel="log₁₀ |a|", title="each layer's histogram of log₁₀ |a|")
     right.set(xlabel="layer", ylabel="log₁₀ of a mean square")
     left.grid(visible=False)
-    right.grid(visible=True, color="#e6e6e6")
+    right.grid(visible=True, color=palette.GRID)
     for ax in (left, right):
         ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -72,7 +69,7 @@ def through_layers(seed: int = 0) -> Explorer:
     rng = np.random.default_rng(seed)
     inputs, top = rng.standard_normal((2, MAX_WIDTH, BATCH))
     matrices = {
-        name: [m.astype(float) for m in depth.unit_matrices(MAX_DEPTH, MAX_WIDTH, rng, name)]
+        name: depth.unit_matrices(MAX_DEPTH, MAX_WIDTH, rng, name).astype(float)
         for name in ("normal", "uniform")
     }
     figure = Figure(figsize=(8.0, 3.2), dpi=100, layout="constrained")
@@ -87,19 +84,19 @@ def through_layers(seed: int = 0) -> Explorer:
         interpolation="nearest",
     )
     lines, theories = {}, {}
-    heads = (("activations", "activations a²", 0), ("gradients", "gradients δ²", 1))
-    for name, label, at in heads:
-        color = COLORS[name]
-        ha = "right" if at else "left"
-        right.text(at, 1.03, label, color=text_color(color), ha=ha, transform=right.transAxes)
+    for name, label, x, ha, color in (
+        ("activations", "activations a²", 0, "left", palette.BLUE),
+        ("gradients", "gradients δ²", 1, "right", palette.ORANGE),
+    ):
+        right.text(x, 1.03, label, color=text_color(color), ha=ha, transform=right.transAxes)
         (lines[name],) = right.plot([], [], color=color, lw=2.2)
-        (theories[name],) = right.plot([], [], color="black", lw=1.2, ls=(0, (3, 2)))
+        (theories[name],) = right.plot([], [], color=palette.BLACK, lw=1.2, ls=(0, (3, 2)))
     right.text(0.5, 1.03, "- - theory", ha="center", transform=right.transAxes)
 
     def redraw(unit: str, method: str, scale: float, layers: int, width: int) -> str:
         family, distribution = method.split("_")
         gain = depth.GAINS[family] * scale**2
-        chosen = [matrix[:width, :width] for matrix in matrices[distribution][:layers]]
+        chosen = matrices[distribution][:layers, :width, :width]
         signals, deltas = depth.forward_backward(
             unit, chosen, np.sqrt(gain / width), inputs[:width], top[:width]
         )
@@ -113,10 +110,10 @@ def through_layers(seed: int = 0) -> Explorer:
         drawn = [0.0]
         for name, values in found.items():
             x = np.arange(layers + 1)[-len(values) :]
-            lines[name].set_data(x, np.log10(values))
-            theories[name].set_data(x, np.log10(getattr(theory, name)))
-            drawn += [*np.log10(values), *np.log10(getattr(theory, name))]
-        right.set_ylim(outward(min(drawn) - 0.1), outward(max(drawn) + 0.1))
+            for line, squares in ((lines[name], values), (theories[name], getattr(theory, name))):
+                line.set_data(x, np.log10(squares))
+                drawn += [*np.log10(squares)]
+        right.set_ylim(_outward(min(drawn) - 0.1), _outward(max(drawn) + 0.1))
         return (
             f"{activations.get(unit).label}, {initialization.LABELS[method]}"
             f"{f' times {scale:g}' if scale != 1 else ''}: over {layers} layers of {width} units "

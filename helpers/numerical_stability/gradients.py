@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 @dataclass(frozen=True)
 class RandomProduct:
-    """The model's settings.
+    """The model's settings; numbers out of their range raise a ValueError.
 
     Attributes:
         L: number of layers, at least 3.
@@ -23,9 +23,6 @@ class RandomProduct:
         weight: standard deviation of the weights, at least 0.
         output: standard deviation of ∂ℒ/∂y, at least 0.
         activation: standard deviation of the activations a⁽ˡ⁻¹⁾, at least 0.
-
-    Raises:
-        ValueError: a number out of its range.
     """
 
     L: int
@@ -40,15 +37,14 @@ class RandomProduct:
         """Check every number."""
         if self.N < 1:
             raise ValueError(f"N is {self.N}; a layer has at least 1 unit")
-        if not 2 <= self.layer <= self.L - 1:
+        if not 2 <= self.layer < self.L:
             raise ValueError(
                 f"layer is {self.layer}; with L = {self.L} choose from 2 to {self.L - 1}"
             )
         for name in ("slope", "weight", "output", "activation"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(
-                    f"{name} is {getattr(self, name)}; a standard deviation is at least 0"
-                )
+            value = getattr(self, name)
+            if not value >= 0:
+                raise ValueError(f"{name} is {value}; a standard deviation is at least 0")
 
 
 def log10_variance(model: RandomProduct) -> float:
@@ -56,11 +52,10 @@ def log10_variance(model: RandomProduct) -> float:
 
     Var = N^(L−l) · slope^(2(L−l+1)) · weight^(2(L−l)) · output² · activation², as a sum of logs.
     """
-    m = model
+    m, steps = model, model.L - model.layer
     with np.errstate(divide="ignore"):
         logs = np.log10([m.N, m.slope, m.weight, m.output, m.activation])
-    powers = [m.L - m.layer, 2 * (m.L - m.layer + 1), 2 * (m.L - m.layer), 2, 2]
-    return float(sum(p * log for p, log in zip(powers, logs, strict=True)))
+    return float(np.dot([steps, 2 * (steps + 1), 2 * steps, 2, 2], logs))
 
 
 def spread(model: RandomProduct, repeats: int) -> float:
@@ -68,12 +63,7 @@ def spread(model: RandomProduct, repeats: int) -> float:
 
     One gradient's mean square multiplies L − l + 1 factors mean(s²u²), s and u standard normal
     of length N, each of relative variance 8/N, and one mean(a²) of relative variance 2/N.
-
-    Raises:
-        ValueError: `repeats` is below 1.
     """
-    if repeats < 1:
-        raise ValueError(f"repeats is {repeats}; give at least 1")
     growth = (1 + 8 / model.N) ** (model.L - model.layer + 1) * (1 + 2 / model.N)
     return float(np.sqrt((growth - 1) / repeats))
 
@@ -102,12 +92,7 @@ def sample_gradient(
 
 @dataclass(frozen=True)
 class LogSample:
-    """Samples of the gradient δ aᵀ, kept as log₁₀ of its two factors' magnitudes.
-
-    Attributes:
-        delta: log₁₀|δ|, shape (repeats, N).
-        activation: log₁₀|a|, shape (repeats, N).
-    """
+    """Samples of the gradient δ aᵀ, as log₁₀|δ| and log₁₀|a|, each of shape (repeats, N)."""
 
     delta: NDArray
     activation: NDArray
@@ -138,23 +123,17 @@ def sample_log10(model: RandomProduct, repeats: int, rng: np.random.Generator) -
 
     A Gaussian matrix times an independent vector v is a Gaussian vector of standard deviation
     weight · ‖v‖ per entry, so N numbers do for N², and ‖v‖ is carried as a logarithm.
-
-    Raises:
-        ValueError: `repeats` is below 1.
     """
-    if repeats < 1:
-        raise ValueError(f"repeats is {repeats}; give at least 1")
     shape = (repeats, model.N)
     with np.errstate(divide="ignore"):
-        log_slope, log_weight, log_output, log_activation = np.log10(
+        slope, weight, output, activation = np.log10(
             [model.slope, model.weight, model.output, model.activation]
         )
         vector = rng.standard_normal(shape) * rng.standard_normal(shape)
-        scale = np.full((repeats, 1), log_slope + log_output)
+        scale = np.full((repeats, 1), slope + output)
         for _ in range(model.L - model.layer):
-            scale = scale + log_slope + log_weight
-            scale += np.log10(np.linalg.norm(vector, axis=1, keepdims=True))
+            norm = np.linalg.norm(vector, axis=1, keepdims=True)
+            scale = scale + slope + weight + np.log10(norm)
             vector = rng.standard_normal(shape) * rng.standard_normal(shape)
-        delta = scale + np.log10(np.abs(vector))
-        activation = log_activation + np.log10(np.abs(rng.standard_normal(shape)))
-    return LogSample(delta, activation)
+        a = rng.standard_normal(shape)
+        return LogSample(scale + np.log10(np.abs(vector)), activation + np.log10(np.abs(a)))

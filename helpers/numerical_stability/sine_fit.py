@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from helpers import initialization
+from helpers.networks import mlp
 from helpers.settings import one_thread
 from helpers.training import bar
 
@@ -25,7 +26,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Fits:
     """What happened while a stack of networks was trained.
 
@@ -48,14 +49,27 @@ def sine_data() -> tuple[Tensor, Tensor]:
     return torch.stack([x, torch.ones(20)], dim=1), torch.sin(10 * x)[:, None]
 
 
+def _sizes(layers: int, width: int) -> list[int]:
+    if layers < 3 or width < 1:
+        raise ValueError(f"layers is {layers} and width {width}; give at least 3 and at least 1")
+    return [2, *[width] * (layers - 1), 1]
+
+
+def sine_mlp(layers: int, width: int, activation: str) -> nn.Sequential:
+    """Return problem 4's network without biases; no unit follows its first and its last layer."""
+    fan_in, *sizes = _sizes(layers, width)
+    first = nn.Linear(fan_in, width, bias=False)
+    return nn.Sequential(first, *mlp(sizes, activation, bias=False))
+
+
 def draw_stack(
-    sizes: Sequence[int], method: str | initialization.Draw, seeds: Sequence[int]
+    layers: int, width: int, method: str | initialization.Draw, seeds: Sequence[int]
 ) -> list[Tensor]:
     """Return the weights of one network a seed: for each layer (len(seeds), fan_out, fan_in).
 
     Each seed has its own generator, made before the weights are drawn, first layer first.
     """
-    draw = initialization.get(method)
+    draw, sizes = initialization.get(method), _sizes(layers, width)
     fans = list(zip(sizes[:-1], sizes[1:], strict=True))
     networks = [[draw(*fan, rng) for fan in fans] for rng in map(np.random.default_rng, seeds)]
     return [
@@ -72,6 +86,7 @@ def predict(weights: Sequence[Tensor], unit: Unit, inputs: Tensor) -> Tensor:
     return a
 
 
+@one_thread()  # the tensors are small, and a second thread costs more than it brings
 def fit(
     weights: Sequence[Tensor],
     unit: Unit,
@@ -82,8 +97,6 @@ def fit(
 ) -> Fits:
     """Return what happens while a stack of networks is fitted to `sine_data` on the full batch.
 
-    It runs on one thread: the tensors are small, and a second one costs more than it brings.
-
     Args:
         weights: the stack's starting weights, left as they are.
         unit: the activation unit, a function of a tensor.
@@ -91,29 +104,14 @@ def fit(
         lr: learning rate, above 0.
         epochs: number of steps, at least 1.
         every: record gradients at every so many steps.
-
-    Raises:
-        ValueError: an unknown optimizer, or a number out of its range.
     """
     if optimizer not in OPTIMIZERS:
         raise ValueError(f"optimizer {optimizer!r} unknown; choose from {', '.join(OPTIMIZERS)}")
     if not lr > 0 or epochs < 1 or every < 1:
         raise ValueError(f"lr is {lr}, epochs {epochs}, every {every}; all must be positive")
-    with one_thread():
-        return _fit(weights, unit, OPTIMIZERS[optimizer], lr, epochs, every)
-
-
-def _fit(
-    weights: Sequence[Tensor],
-    unit: Unit,
-    make: Callable[..., torch.optim.Optimizer],
-    lr: float,
-    epochs: int,
-    every: int,
-) -> Fits:
     inputs, targets = sine_data()
     weights = [weight.clone().requires_grad_() for weight in weights]
-    optimiser = make(weights, lr=lr)
+    optimiser = OPTIMIZERS[optimizer](weights, lr=lr)
     steps, gradients, losses = [], [], []
     for epoch in bar(range(epochs)):
         loss = (predict(weights, unit, inputs) - targets).square().mean(dim=(1, 2))
@@ -133,3 +131,13 @@ def _fit(
         losses=np.array(losses),
         predictions=outputs[:, :, 0].numpy(),
     )
+
+
+def compare(
+    unit: Unit, layers: int, width: int, seeds: Sequence[int], epochs: int, lr: float
+) -> dict[str, NDArray]:
+    """Return for each initialisation the losses under SGD, (epochs + 1, networks), one a seed."""
+    stacks = [draw_stack(layers, width, method, seeds) for method in initialization.METHODS]
+    together = [torch.cat(weights) for weights in zip(*stacks, strict=True)]
+    losses = fit(together, unit, "sgd", lr, epochs, every=epochs).losses
+    return dict(zip(initialization.METHODS, np.split(losses, len(stacks), axis=1), strict=True))

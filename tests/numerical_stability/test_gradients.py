@@ -21,6 +21,7 @@ SETTINGS = [
     (5, 4, 16, 3.0, 0.01, 10.0, 0.5),
 ]
 REPEATS = 1000
+STDS = ("slope", "weight", "output", "activation")
 
 
 @pytest.mark.parametrize("numbers", SETTINGS)
@@ -85,20 +86,6 @@ def test_out_of_range_settings_are_computed_in_logarithms_and_in_time(weight):
         assert np.float64(weight**2) ** (64 - 2) == 0
 
 
-def test_second_moments_of_the_slopes_and_not_their_variance_enter():
-    """ReLU's slopes, 0 or 1: the product has ½ a layer, not Var σ′ = ¼."""
-    rng, N, steps, repeats = np.random.default_rng(5), 64, 6, 600
-    squares = []
-    for _ in range(repeats):
-        delta = rng.integers(0, 2, N) * rng.standard_normal(N)
-        for _ in range(steps):
-            delta = rng.integers(0, 2, N) * (rng.normal(0, N**-0.5, (N, N)) @ delta)
-        squares.append(np.mean(delta**2))
-    error = np.std(squares) / np.mean(squares) / repeats**0.5
-    assert np.mean(squares) * 2 ** (steps + 1) == pytest.approx(1, abs=4 * error)
-    assert 4 * error < 0.5  # so that 2⁷ times too little would be seen
-
-
 @given(
     L=st.integers(3, 200),
     down=st.integers(0, 197),
@@ -128,31 +115,23 @@ def test_log10_mean_far_out_of_range():
     assert gradients.log10_mean(np.full((2, 3), 700.0), axis=1).shape == (2,)
 
 
-def test_one_seed_one_sample():
-    model = RandomProduct(*SETTINGS[1])
-    first, again = (gradients.sample_gradient(model, np.random.default_rng(9)) for _ in range(2))
-    assert np.array_equal(first, again)
-    assert first.shape == (32, 32) and np.linalg.matrix_rank(first) == 1
+def test_a_sample_is_an_outer_product():
+    sample = gradients.sample_gradient(RandomProduct(*SETTINGS[1]), np.random.default_rng(9))
+    assert sample.shape == (32, 32) and np.linalg.matrix_rank(sample) == 1
 
 
-@pytest.mark.parametrize("layer", [0, 1, 8, 9])
-def test_a_layer_outside_the_inner_ones_is_refused(layer):
-    with pytest.raises(ValueError, match=f"layer is {layer}; with L = 8 choose from 2 to 7"):
-        RandomProduct(8, layer, 64)
-
-
-@pytest.mark.parametrize("name", ["slope", "weight", "output", "activation"])
-@pytest.mark.parametrize("value", [-0.1, float("nan")])
-def test_a_negative_deviation_is_refused(name, value):
-    with pytest.raises(ValueError, match=f"{name} is {value}; a standard deviation is at least 0"):
-        RandomProduct(8, 2, 64, **{name: value})
-
-
-def test_other_bad_arguments_are_named():
-    with pytest.raises(ValueError, match="N is 0"):
-        RandomProduct(8, 2, 0)
-    model = RandomProduct(8, 2, 4)
-    with pytest.raises(ValueError, match="repeats is 0"):
-        gradients.sample_log10(model, 0, np.random.default_rng(0))
-    with pytest.raises(ValueError, match="repeats is 0"):
-        gradients.spread(model, 0)
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        *[
+            ({"layer": layer}, f"layer is {layer}; with L = 8 choose from 2 to 7")
+            for layer in (1, 8)
+        ],
+        ({"N": 0}, "N is 0"),
+        *[({name: -0.1}, f"{name} is -0.1; a standard deviation is at least 0") for name in STDS],
+        ({"weight": float("nan")}, "weight is nan"),
+    ],
+)
+def test_a_number_out_of_its_range_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        RandomProduct(**{"L": 8, "layer": 2, "N": 64, **changes})
