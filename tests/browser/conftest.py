@@ -1,15 +1,15 @@
-"""Fixtures: the server, the browser, and a picture of the page where a test fails."""
+"""Fixtures: the server, the browser, and a picture of each page as a test left it."""
 
 import os
 import re
 import shutil
 from pathlib import Path
 
+import nbformat
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.browser.lab import Lab, Notebook, without_outputs
-from tools.release import released
+from tests.browser.lab import Notebook, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "build" / "browser"
@@ -26,7 +26,7 @@ FLAGS = [
 
 
 def find_chromium(playwright):
-    """Returns the path of a Chromium: $CHROMIUM, one on the PATH, or Playwright's own; or None."""
+    """Return the path of a Chromium: $CHROMIUM, one on the PATH, or Playwright's own; or None."""
     candidates = [os.environ.get("CHROMIUM"), *map(shutil.which, NAMES)]
     candidates.append(playwright.chromium.executable_path)
     return next((path for path in candidates if path and Path(path).exists()), None)
@@ -48,28 +48,16 @@ def browser():
 def lab(tmp_path_factory):
     """A server of copies of the notebooks, both editions, as nobody has run them yet."""
     root = tmp_path_factory.mktemp("served")
-    (root / "solutions").mkdir()
-    for solution in sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb")):
-        student = ROOT / "notebooks" / solution.name
-        without_outputs(solution, root / "solutions" / solution.name)
-        if student.exists():
-            without_outputs(student, root / solution.name)
-        else:
-            (root / solution.name).write_text(released(solution), encoding="utf-8")
-    lab = Lab(root, tmp_path_factory.mktemp("jupyter"), QUICK_RUN="1", TQDM_DISABLE="1")
-    yield lab
-    lab.close()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):
-    report = yield
-    if report.when == "call":
-        item.stash[FAILED] = report.failed
-    return report
-
-
-FAILED = pytest.StashKey[bool]()
+    for source in (ROOT / "notebooks").glob("**/*.ipynb"):
+        notebook = nbformat.read(source, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        target = root / source.relative_to(ROOT / "notebooks")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, target)
+    with serving(root, tmp_path_factory.mktemp("jupyter"), QUICK_RUN="1", TQDM_DISABLE="1") as lab:
+        yield lab
 
 
 @pytest.fixture
@@ -79,15 +67,13 @@ def open_notebook(request, lab, browser):
     opened = []
 
     def open_it(name):
-        opened.append(Notebook(context.new_page(), lab, name))
+        opened.append(Notebook(context.new_page(), *lab, name))
         return opened[-1]
 
     yield open_it
     for page in context.pages:
-        if request.node.stash.get(FAILED, True):
-            PICTURES.mkdir(parents=True, exist_ok=True)
-            name = re.sub(r"\W+", "-", request.node.name).strip("-")
-            page.screenshot(path=PICTURES / f"{name}.png")
+        name = re.sub(r"\W+", "-", request.node.name).strip("-")
+        page.screenshot(path=PICTURES / f"{name}.png")
     for notebook in opened:
         notebook.close()
     context.close()

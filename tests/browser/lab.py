@@ -3,118 +3,76 @@
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
-from contextlib import closing
-from pathlib import Path
-
-import nbformat
+from contextlib import contextmanager
 
 START = 240  # seconds for the server, and for a page of it, on a busy machine
 RUN = 400  # seconds for all cells of one notebook
 ANSWER = 120  # seconds for one redraw or one cell
 
 # What a reader is asked or told on the first start is not what these tests are about.
-SETTINGS = {
-    "@jupyterlab/apputils-extension/notification": {
-        "fetchNews": "false",
-        "checkForUpdates": False,
-        "doNotDisturbMode": True,
+QUIET = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
+
+
+@contextmanager
+def serving(root, scratch, **environment):
+    """Serve the folder `root` with a JupyterLab of its own; yields its address and its token.
+
+    What the server writes goes into the folder `scratch`.
+    """
+    token, log, runtime = secrets.token_hex(16), scratch / "jupyterlab.log", scratch / "runtime"
+    quiet = scratch / "config/lab/user-settings/@jupyterlab/apputils-extension"
+    quiet.mkdir(parents=True)
+    (quiet / "notification.jupyterlab-settings").write_text(json.dumps(QUIET))
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "JPY_"))}
+    own = {
+        "JUPYTER_CONFIG_DIR": str(scratch / "config"),
+        "JUPYTER_DATA_DIR": str(scratch / "data"),
+        "JUPYTER_RUNTIME_DIR": str(runtime),
+        "IPYTHONDIR": str(scratch / "ipython"),
+        "JUPYTER_PREFER_ENV_PATH": "1",
     }
-}
-
-# Errors in the console that say nothing about the course; each with its reason.
-NOISE: dict[str, str] = {}
-
-
-class Lab:
-    """A JupyterLab server on a free port, with its own token, settings and runtime folder."""
-
-    def __init__(self, root, scratch, **environment):
-        """Starts serving the folder `root`; what the server writes goes into `scratch`."""
-        self.token = secrets.token_hex(16)
-        self.log = scratch / "jupyterlab.log"
-        settings = scratch / "settings"
-        for name, values in SETTINGS.items():
-            path = settings / f"{name}.jupyterlab-settings"
-            path.parent.mkdir(parents=True)
-            path.write_text(json.dumps(values))
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "JPY_"))}
-        folders = {
-            "JUPYTER_CONFIG_DIR": scratch / "config",
-            "JUPYTER_DATA_DIR": scratch / "data",
-            "JUPYTER_RUNTIME_DIR": scratch / "runtime",
-            "JUPYTERLAB_SETTINGS_DIR": settings,
-            "JUPYTERLAB_WORKSPACES_DIR": scratch / "workspaces",
-            "IPYTHONDIR": scratch / "ipython",
-        }
-        command = [
-            *[sys.executable, "-m", "jupyterlab", "--no-browser"],
-            f"--ServerApp.root_dir={root}",
-            "--ServerApp.ip=127.0.0.1",
-            f"--ServerApp.port={free_port()}",
-            f"--IdentityProvider.token={self.token}",
-            "--LabApp.extension_manager=readonly",  # the other one asks a registry
-            "--LabApp.expose_app_in_browser=True",  # lets the tests read cells and kernel states
-        ]
-        if hasattr(os, "geteuid") and os.geteuid() == 0:
-            command.append("--allow-root")
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                command,
-                env=kept
-                | {name: str(folder) for name, folder in folders.items()}
-                | {"JUPYTER_PREFER_ENV_PATH": "1"}
-                | environment,
-                cwd=root,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+    options = [
+        "--no-browser",
+        f"--ServerApp.root_dir={root}",
+        "--ServerApp.ip=127.0.0.1",
+        f"--IdentityProvider.token={token}",
+        "--LabApp.extension_manager=readonly",  # the other one asks a registry
+        "--LabApp.expose_app_in_browser=True",  # lets the tests read cells and kernel states
+    ]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        options.append("--allow-root")
+    with log.open("w") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *options],
+            env=kept | own | environment,
+            cwd=root,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield address(process, runtime / f"jpserver-{process.pid}.json", log), token
+    finally:
+        process.terminate()
         try:
-            self.url = self._address(folders["JUPYTER_RUNTIME_DIR"])
-        except BaseException:
-            self.close()
-            raise
-
-    def _address(self, runtime):
-        # The port that was free may be gone by now; the server then takes another and says so here.
-        end = time.monotonic() + START
-        while time.monotonic() < end and self.process.poll() is None:
-            for path in runtime.glob(f"jpserver-{self.process.pid}.json"):
-                try:
-                    return json.loads(path.read_text())["url"]
-                except ValueError:
-                    pass  # not written to its end yet
-            time.sleep(0.2)
-        raise TimeoutError(f"JupyterLab did not start; it said:\n{self.log.read_text()[-3000:]}")
-
-    def close(self):
-        """Ends the server, and with it its kernels."""
-        self.process.terminate()
-        try:
-            self.process.wait(30)
+            process.wait(30)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            process.kill()
+            process.wait()
 
 
-def free_port():
-    """Returns a port of this machine that nobody listens on."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def without_outputs(source: Path, target: Path):
-    """Copies a notebook as one that nobody has run yet."""
-    notebook = nbformat.read(source, as_version=4)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    nbformat.write(notebook, target)
+def address(process, path, log):
+    """Return the server's address, which it writes to `path` once it has found a free port."""
+    end = time.monotonic() + START
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            return json.loads(path.read_text())["url"]
+        except (OSError, ValueError):  # not written, or not to its end yet
+            time.sleep(0.2)
+    raise TimeoutError(f"JupyterLab did not start; it said:\n{log.read_text()[-3000:]}")
 
 
 # In the page: `panel` is the open notebook, `codes` its code cells with something in them.
@@ -127,12 +85,6 @@ const outputs = c => Array.from({length: c.model.outputs.length},
 const kernel = panel && panel.sessionContext && panel.sessionContext.session
     ? panel.sessionContext.session.kernel : null;
 """
-
-# The bytes of an <img>, boiled down to a number that another picture will not share by chance.
-SUM = """async img => {
-    const data = new Uint8Array(await (await fetch(img.src)).arrayBuffer());
-    return data.reduce((sum, byte) => (sum * 31 + byte) % 4294967291, data.length);
-}"""
 
 # Pieces of text in prose and outputs whose contrast with what is behind them (WCAG 2) is too low.
 FAINT = """least => {
@@ -179,13 +131,13 @@ class Notebook:
         troubles: what the browser's console called an error, and exceptions in the page.
     """
 
-    def __init__(self, page, lab, name):
-        """Opens the notebook `name` of the served folder and waits for its kernel."""
+    def __init__(self, page, url, token, name):
+        """Open the notebook `name` of the served folder and wait for its kernel."""
         self.page, self.troubles = page, []
         page.set_default_timeout(ANSWER * 1e3)
         page.on("console", self._listen)
         page.on("pageerror", lambda error: self.troubles.append(f"exception: {error}"))
-        page.goto(f"{lab.url}lab/tree/{name}?token={lab.token}&reset", timeout=START * 1e3)
+        page.goto(f"{url}lab/tree/{name}?token={token}&reset", timeout=START * 1e3)
         page.wait_for_function(
             f"() => {{ if (!window.jupyterapp) return false; {PANEL} "
             "return codes.length && kernel && kernel.status === 'idle'; }",
@@ -194,16 +146,16 @@ class Notebook:
         )
 
     def _listen(self, message):
-        if message.type == "error" and not any(part in message.text for part in NOISE):
+        if message.type == "error":
             where = (message.location or {}).get("url", "")
             self.troubles.append(f"console: {message.text} ({where})")
 
     def read(self, expression, *arguments):
-        """Returns the value of a JavaScript expression over `PANEL`'s names; a list is `given`."""
+        """Return the value of a JavaScript expression over `PANEL`'s names; a list is `given`."""
         return self.page.evaluate(f"given => {{ {PANEL} return {expression}; }}", list(arguments))
 
     def until(self, condition, seconds, what):
-        """Waits till `condition()` is true and returns its value."""
+        """Wait till `condition()` is true and return its value."""
         end = time.monotonic() + seconds
         while not (value := condition()):
             if time.monotonic() > end:
@@ -212,7 +164,7 @@ class Notebook:
         return value
 
     def run_all(self):
-        """Runs all cells by the menu; returns when the kernel has nothing left to do."""
+        """Run all cells by the menu; return when the kernel has nothing left to do."""
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         self.until(self._has_run, RUN, "the end of Run All Cells")
@@ -224,7 +176,7 @@ class Notebook:
         )
 
     def faults(self):
-        """Returns what went wrong in any cell: errors, and whatever was written to stderr."""
+        """Return what went wrong in any cell: errors, and whatever was written to stderr."""
         return self.read(
             "codes.flatMap(c => outputs(c).filter(o => o.output_type === 'error' "
             "|| o.name === 'stderr').map(o => [c.model.sharedModel.source.slice(0, 60), "
@@ -232,7 +184,7 @@ class Notebook:
         )
 
     def faint(self, theme, least=4.5):
-        """Returns text in prose and outputs that the theme shows with too little contrast."""
+        """Return text in prose and outputs that the theme shows with too little contrast."""
         self.page.evaluate(
             "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme
         )
@@ -244,7 +196,7 @@ class Notebook:
         return seen["faint"]
 
     def cell(self, grade_id, before=0):
-        """Returns the locator of the cell with this nbgrader name, or of one `before` it."""
+        """Return the locator of the cell with this nbgrader name, or of one `before` it."""
         index = self.read(
             "cells.findIndex(c => (c.model.getMetadata('nbgrader') || {}).grade_id === given[0])",
             grade_id,
@@ -254,11 +206,11 @@ class Notebook:
         return self.page.locator(f".jp-Notebook .jp-Cell{at}")
 
     def output(self, cell):
-        """Returns what stands below a code cell, as text, whether in view or not."""
+        """Return what stands below a code cell, as text, whether in view or not."""
         return "\n".join(cell.locator(".jp-OutputArea-output").all_text_contents())
 
     def run_cell(self, cell):
-        """Runs a cell with Shift+Enter, the pointer in its editor; returns its text output."""
+        """Run a cell with Shift+Enter, the pointer in its editor; return its text output."""
         prompt = cell.locator(".jp-InputArea-prompt")
         before = prompt.text_content()
         cell.locator(".cm-content").click()
@@ -269,25 +221,27 @@ class Notebook:
         return self.output(cell)
 
     def type_into(self, cell, source):
-        """Replaces what stands in a code cell, as a hand at the keyboard does."""
+        """Replace what stands in a code cell, as a hand at the keyboard does."""
         cell.locator(".cm-content").click()
         self.page.keyboard.press("ControlOrMeta+a")
         self.page.keyboard.insert_text(source)
 
     def explorers(self):
-        """Returns the explorers' locators, in order."""
+        """Return the explorers' locators, in order."""
         return self.page.locator(".jp-OutputArea-output:has(img.widget-image)").all()
 
     def picture(self, explorer):
-        """Returns a number that stands for the bytes of an explorer's picture."""
-        return explorer.locator("img.widget-image").evaluate(SUM)
+        """Return the bytes of an explorer's picture, as text."""
+        return explorer.locator("img.widget-image").evaluate(
+            "async img => (await fetch(img.src)).text()"
+        )
 
     def sentence(self, explorer):
-        """Returns the sentence below an explorer's picture."""
+        """Return the sentence below an explorer's picture."""
         return explorer.locator(".widget-html-content").last.text_content()
 
     def close(self):
-        """Ends the kernel, so that the next notebook has the machine to itself."""
+        """End the kernel, so that the next notebook has the machine to itself."""
         self.page.evaluate(
             f"async () => {{ {PANEL} if (kernel) await panel.sessionContext.shutdown(); }}"
         )

@@ -11,7 +11,7 @@ SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
 
 
 def move(notebook, explorer):
-    """Moves an explorer's first slider or number by keyboard and waits for another picture."""
+    """Move an explorer's first slider or number by keyboard and wait for another picture."""
     image = explorer.locator("img.widget-image")
     image.scroll_into_view_if_needed()
     before = notebook.picture(explorer), notebook.sentence(explorer)
@@ -56,7 +56,7 @@ def test_a_solution_runs_and_its_explorers_answer(open_notebook, path):
 
 
 def draw_a_digit(notebook):
-    """Draws a 1 with the mouse; the picture, the sentence and the pad have to show it."""
+    """Draw a 1 with the mouse; the picture, the sentence and the pad have to show it."""
     (pad,) = (each for each in notebook.explorers() if each.locator("canvas").count())
     canvas = pad.locator("canvas")
     canvas.scroll_into_view_if_needed()
