@@ -43,7 +43,7 @@ def attempted(answer: Any, a_class: bool) -> None:
 
 def caller(
     answer: Callable,
-    forbidden: Sequence[tuple[Any, str]] = (),
+    forbidden: Sequence[tuple] = (),
     heard: list[str] | None = None,
 ) -> Callable[..., Any]:
     """Return `call(function, *args, **kwargs)`, which runs the student's code on copies.
@@ -121,24 +121,38 @@ def _functions(answer: Any) -> list[types.FunctionType]:
 
 
 @contextlib.contextmanager
-def _without(forbidden: Sequence[tuple[Any, str]], answer: Any) -> Iterator[None]:
+def _without(forbidden: Sequence[tuple], answer: Any) -> Iterator[None]:
     """Put a guard in the place of what an answer may not call, by whatever name it knows it."""
     with contextlib.ExitStack() as undo:
-        for owner, name in forbidden:
-            label = f"{owner.__name__.removeprefix('helpers.')}.{name}"
-            space: dict[str, Any] = {}
-            exec(  # noqa: S102 - a function whose code stands alone, to be put into another
-                f"def guard(*_, **__):\n    from {__name__} import Delegated\n"
-                f"    raise Delegated({label!r})",
-                space,
-            )
+        for owner, name, *when in forbidden:
             original = getattr(owner, name)
-            if isinstance(original, types.FunctionType) and not original.__closure__:
+            label = f"{owner.__name__.removeprefix('helpers.')}.{name}"
+            if isinstance(original, types.FunctionType) and not original.__closure__ and not when:
+                # Whatever name the answer knows it by, it is this function: its code is replaced.
                 undo.callback(setattr, original, "__code__", original.__code__)
-                original.__code__ = space["guard"].__code__
+                original.__code__ = _guarding(label)
             else:
-                _replace(undo, owner, name, space["guard"], answer)
+                _replace(undo, owner, name, _guard(label, original, *when), answer)
         yield
+
+
+def _guarding(label: str) -> types.CodeType:
+    space: dict[str, Any] = {}
+    exec(  # a function that stands alone, so that its code can be put into another
+        "def guard(*_, **__):\n    from helpers.calling import Delegated\n"
+        f"    raise Delegated({label!r})",
+        space,
+    )
+    return space["guard"].__code__
+
+
+def _guard(label: str, original: Callable, when: Callable[..., bool] | None = None) -> Callable:
+    def guard(*args: Any, **kwargs: Any) -> Any:
+        if when is None or when(*args, **kwargs):
+            raise Delegated(label)
+        return original(*args, **kwargs)
+
+    return guard
 
 
 def _replace(undo: contextlib.ExitStack, owner: Any, name: str, new: Any, answer: Any) -> None:

@@ -67,6 +67,8 @@ def difference(received: Any, expected: Sequence[Any], rtol: float, atol: float)
     Numbers are compared entry by entry, each with any one of those expected; NaN equals NaN alone.
     """
     first = expected[0]
+    if isinstance(received, str) and not isinstance(first, str):
+        return Fault(State.WRONG, received)  # a sentence that says why there are no numbers
     if isinstance(first, Mapping):
         if not isinstance(received, Mapping):
             return Fault(State.MALFORMED, f"expected a dictionary, received {describe(received)}")

@@ -87,8 +87,8 @@ class Task:
         single: tolerances, relative and absolute, where an input is float32.
         elementwise: whether a message may quote the one element of the input that differs.
         silent: whether an overflow or an invalid operation on the way is a fault of its own.
-        forbidden: what the answer may not call, each as (owner, name): a module or class, and
-            the attribute that holds it.
+        forbidden: what the answer may not call, each as (owner, name), a module or class and the
+            attribute that holds it; a third entry, called with the arguments, says when.
         name: the function's name, where an exercise has several tasks.
         hint: a sentence for any wrong answer that no mistake explains.
         a_class: whether a class is asked for.
@@ -104,7 +104,7 @@ class Task:
     single: tuple[float, float] = (2e-4, 2e-6)
     elementwise: bool = False
     silent: bool = False
-    forbidden: Sequence[tuple[Any, str]] = ()
+    forbidden: Sequence[tuple] = ()
     name: str = ""
     hint: str = ""
     a_class: bool = False
@@ -148,10 +148,10 @@ class Task:
             heard: list[str] | None = [] if self.silent else None
             try:
                 received = self.observe(caller(answer, self.forbidden, heard), answer, given)
-            except Finding:
+            except Finding as finding:
                 if first is None:
-                    raise
-                break  # what was found before comes first
+                    raise  # what was found before comes first
+                received = str(finding).partition(":")[0]  # a mistake may fail in the same way
             seen.append((given, received))
             if first is None:
                 try:
@@ -161,8 +161,7 @@ class Task:
                 except Finding as finding:
                     first = finding
         if first is not None:
-            complete = len(seen) == len(inputs)
-            raise Finding(first.state, self._explained(str(first), seen if complete else []))
+            raise Finding(first.state, self._explained(str(first), seen))
 
     def compare(self, received: Any, given: Given) -> None:
         """Raise `Finding` unless the observation is a right one."""
@@ -179,7 +178,7 @@ class Task:
         named = [
             sentence
             for sentence, implementation in self.mistakes.items()
-            if seen and all(self.agrees(implementation, *place) for place in seen)
+            if all(self.agrees(implementation, *place) for place in seen)
         ]
         reason = named[0] if len(named) == 1 else ""
         return "\n".join(filter(None, [reason, said, "" if reason else self.hint]))

@@ -1,371 +1,159 @@
-"""Right and wrong answers to the exercises of notebook 05."""
+"""Right and wrong answers to the exercises of notebook 05, as students write them."""
 
-import numpy as np
-import torch
-
-from helpers.gradient_bounds import bounds, check
-from helpers.judge import State
-from tests.cases import Case, Wrong, stub
-
-
-# 5.1
-def pass_back(weights, slopes, inputs, g):
-    delta = g
-    gradients = [np.outer(delta, inputs[-1])]
-    for W, d, a in zip(weights[:0:-1], slopes[::-1], inputs[-2::-1], strict=True):
-        delta = d * (W.T @ delta)
-        gradients.insert(0, np.outer(delta, a))
-    return gradients
-
-
-def pass_back_matrices(weights, slopes, inputs, g):
-    gradients = []
-    for i in range(len(weights)):
-        delta = np.eye(len(weights[i]))
-        for k in range(i, len(slopes)):
-            delta = delta @ np.diag(slopes[k]) @ weights[k + 1].T
-        gradients.append(torch.tensor(np.outer(delta @ g, inputs[i])))
-    return tuple(gradients)
-
-
-def pass_back_helpers(weights, slopes, inputs, g):
-    deltas = bounds.backward(weights, slopes, g)
-    return [d[:, None] * a for d, a in zip(deltas, inputs, strict=True)]
-
-
-def bent(step):
-    def answer(weights, slopes, inputs, g):
-        deltas = [g]
-        for k in range(len(slopes), 0, -1):
-            deltas.append(step(weights, slopes, k, deltas[-1]))
-        return [np.outer(d, a) for d, a in zip(deltas[::-1], inputs, strict=True)]
-
-    return answer
-
-
-def changes_input(weights, slopes, inputs, g):
-    result = pass_back(weights, slopes, inputs, g)
-    g *= 0
-    return result
-
-
-def nothing(*args):
-    pass
-
-
-# 5.2
-def power_iteration(A):
-    v = np.random.default_rng(0).normal(size=A.shape[1])
-    for _ in range(300):
+BACKWARD = """
+def backward(weights, slopes, inputs, output_gradient):
+    L = len(weights)
+    out, delta = [None] * L, output_gradient.copy()
+    for k in reversed(range(L)):
+        out[k] = delta[:, None] * inputs[k][None, :]
+        if k > 0:
+            delta = {slope} * (weights[k].T @ delta)
+    return out
+"""
+POWER = """
+def spectral_norm(A):
+    rng = np.random.default_rng(1)
+    v = {start}
+    for _ in range({steps}):
         v = A.T @ (A @ v)
-        v /= np.linalg.norm(v)
-    return np.linalg.norm(A @ v)
+        v /= np.sqrt((v**2).sum())
+    return np.sqrt(((A @ v)**2).sum())
+"""
+BOUND = """
+def {name}(x, weights, slopes, output_gradient):
+    b = np.sqrt(x @ x) * np.sqrt(output_gradient @ output_gradient)
+    for k in range({first}, len(weights)):
+        s = np.linalg.svd(weights[k])[1]
+        b = b * {slope} * {stretch}
+    return b
+"""
+UPPER = {"name": "upper_bound", "first": 1, "slope": "np.abs(slopes[k-1]).max()",
+         "stretch": "s[0]"}  # fmt: skip
+LOWER = {"name": "lower_bound", "first": 1, "slope": "np.abs(slopes[k-1]).min()",
+         "stretch": "(s[-1] if len(weights[k]) <= len(weights[k][0]) else 0)"}  # fmt: skip
+NORM = """
+def layer_norm(z, v, u):
+    out = np.empty_like(z)
+    for i, row in enumerate(z):
+        c = row - row.mean()
+        out[i] = v * c / {spread} + u
+    return out
+"""
+LOSS = "def regularised_loss(losses, weights, biases, decay):\n    "
 
+RIGHT = {
+    "backward": [
+        BACKWARD.format(slope="slopes[k - 1]"),
+        "def backward(weights, slopes, inputs, output_gradient):\n"
+        "    d, grads = output_gradient, []\n"
+        "    for W, s, a in zip(weights[:0:-1], slopes[::-1], inputs[:0:-1]):\n"
+        "        grads.insert(0, np.outer(d, a))\n        d = np.diag(s) @ W.T @ d\n"
+        "    return [np.outer(d, inputs[0]), *grads]",
+    ],
+    "spectral_norm": [
+        POWER.format(start="rng.normal(size=A.shape[1])", steps=200),
+        "def spectral_norm(A):\n    v = np.random.rand(A.shape[1])\n    for _ in range(1000):\n"
+        "        u = A @ v\n        u /= np.linalg.norm(u)\n        v = A.T @ u\n"
+        "        s = np.linalg.norm(v)\n        v /= s\n    return s",
+    ],
+    "upper_bound": [
+        BOUND.format(**UPPER),
+        "def upper_bound(x, weights, slopes, output_gradient):\n"
+        "    parts = [np.linalg.norm(np.diag(d), 2) * np.linalg.norm(W.T, 2)\n"
+        "             for d, W in zip(slopes, weights[1:])]\n"
+        "    return np.prod(parts) * np.linalg.norm(x) * np.linalg.norm(output_gradient)",
+    ],
+    "lower_bound": [
+        BOUND.format(**LOWER),
+        BOUND.format(**LOWER | {"stretch": "(s[-1] if weights[k].T.shape[0] >= weights[k].T"
+                                ".shape[1] else 0)", "slope": "min(abs(slopes[k-1]))"}),
+    ],
+    "edges": [
+        "def edges(fan_in, fan_out, variance):\n    s = variance**0.5\n"
+        "    r = sorted([fan_in**0.5, fan_out**0.5])\n    return [s * (r[1] - r[0]), s * sum(r)]",
+        "def edges(fan_in, fan_out, variance):\n    a, b = np.sqrt([fan_in, fan_out])\n"
+        "    return np.sqrt(variance) * np.array([abs(b - a), a + b])",
+    ],
+    "chain": [
+        "def chain(c, L):\n    a = [abs(c) ** l for l in range(L)]\n    return np.array(a), "
+        "np.array(a[L - 2::-1]), np.array([abs(c) ** (L - 2)] * (L - 1))",
+        "def chain(c, L):\n    c = np.abs(float(c))\n    l = np.arange(1, L)\n    d = c**(L-1-l)\n"
+        "    a = c**np.arange(L)\n    return [a, d, d * a[:-1]]",
+    ],
+    "regularised_loss": [
+        LOSS + "total = losses.sum() / len(losses)\n    for W in weights:\n"
+        "        total = total + decay * W.pow(2).sum()\n    return total",
+        LOSS + "penalty = torch.zeros((), dtype=torch.float64)\n    for W in weights:\n"
+        "        penalty = penalty + torch.linalg.norm(W) ** 2\n"
+        "    return torch.mean(losses) + decay * penalty",
+    ],
+    "layer_norm": [
+        NORM.format(spread="np.sqrt((c**2).mean())"),
+        "def layer_norm(z, v, u):\n    m, s = z.mean(-1)[:, None], z.std(-1)[:, None]\n"
+        "    return (z - m) / s * v + u",
+        "def layer_norm(z, v, u):\n    ln = torch.nn.LayerNorm(z.shape[1], eps=0,\n"
+        "        elementwise_affine=False, dtype=torch.float64)\n"
+        "    return ln(torch.from_numpy(z)).numpy() * v + u",
+    ],
+}  # fmt: skip
 
-def from_ones(A):
-    v = np.ones(A.shape[1]) / A.shape[1] ** 0.5
-    for _ in range(300):
-        v = A.T @ (A @ v)
-        v = v / np.linalg.norm(v)
-    return np.linalg.norm(A @ v)
-
-
-def unnormalised(A):
-    with np.errstate(all="ignore"):
-        v = np.random.default_rng(0).normal(size=A.shape[1])
-        for _ in range(300):
-            before, v = v, A.T @ (A @ v)
-        return np.sqrt(np.linalg.norm(v) / np.linalg.norm(before))
-
-
-# 5.3 and 5.4
-def bound(slope, weight, x=True, g=True, first=False):
-    def answer(x_, weights, slopes, g_):
-        value = (np.linalg.norm(x_) if x else 1.0) * (np.linalg.norm(g_) if g else 1.0)
-        for d, W in zip(slopes, weights[1:], strict=True):
-            value = value * slope(d) * weight(W)
-        return value * (weight(weights[0]) if first else 1.0)
-
-    return answer
-
-
-def norm2(W):
-    return np.linalg.norm(W, 2)
-
-
-def top(d):
-    return np.abs(d).max()
-
-
-def low(d):
-    return np.abs(d).min()
-
-
-def last(W):
-    return np.linalg.svd(W)[1][-1]
-
-
-def smallest(W):
-    return last(W) if W.shape[0] <= W.shape[1] else 0
-
-
-def upper_matrices(x, weights, slopes, g):
-    factors = [np.linalg.norm(np.diag(d), 2) for d in slopes]
-    factors += [torch.linalg.matrix_norm(torch.tensor(W), 2).item() for W in weights[1:]]
-    return np.float32(np.linalg.norm(x) * np.prod(factors) * np.linalg.norm(g))
-
-
-def lower_eigen(x, weights, slopes, g):
-    value = np.linalg.norm(x) * np.linalg.norm(g)
-    for d, W in zip(slopes, weights[1:], strict=True):
-        value *= (
-            min(abs(d)) * np.sqrt(max(np.linalg.eigvalsh(W @ W.T)[0], 0)) * (len(W) <= len(W.T))
-        )
-    return torch.tensor(value)
-
-
-# 5.5
-def ends(n, m, variance):
-    return np.sqrt(variance) * abs(n**0.5 - m**0.5), np.sqrt(variance) * (n**0.5 + m**0.5)
-
-
-def ends_by_squares(n, m, variance):
-    middle, half = n + m, 2 * np.sqrt(n * m)
-    return np.sqrt(variance * np.array([max(middle - half, 0), middle + half]))
-
-
-# 5.6
-def powers(c, L):
-    c = abs(c)
-    return c ** np.arange(L), c ** np.arange(L - 2, -1, -1), c ** (L - 2) * np.ones(L - 1)
-
-
-def powers_loop(c, L):
-    a = [1.0]
-    for _ in range(L - 1):
-        a.append(a[-1] * abs(c))
-    delta = a[: L - 1][::-1]
-    return a, delta, [d * b for d, b in zip(delta, a, strict=False)]
-
-
-# 5.7
-def penalised(losses, weights, biases, decay):
-    return losses.mean() + decay * sum((W**2).sum() for W in weights)
-
-
-def penalised_norm(losses, weights, biases, decay):
-    total = torch.stack([torch.linalg.norm(W) ** 2 for W in weights]).sum()
-    return torch.sum(losses) / len(losses) + total * decay
-
-
-def squares(tensors):
-    return sum((W**2).sum() for W in tensors)
-
-
-# 5.8
-def normalise(z, v, u):
-    c = z - z.mean(axis=1, keepdims=True)
-    return v * c * np.sqrt(z.shape[1]) / np.linalg.norm(c, axis=1, keepdims=True) + u
-
-
-def normalise_rows(z, v, u):
-    return np.array([v * (row - row.mean()) / row.std() + u for row in z])
-
-
-def normalise_torch(z, v, u):
-    v, u = torch.tensor(v), torch.tensor(u)
-    return torch.nn.functional.layer_norm(torch.tensor(z), v.shape, v, u, eps=0)
-
-
-def spoilt(change):
-    def answer(z, v, u):
-        c, s = z - z.mean(1, keepdims=True), z.std(1, keepdims=True)
-        return change(z, v, u, c, s)
-
-    return answer
-
-
-def in_place(z, v, u):
-    z -= z.mean(1, keepdims=True)
-    return v * z / z.std(1, keepdims=True) + u
-
-
-CASES = [
-    Case(
-        check.backward,
-        (stub,),
-        [(pass_back,), (pass_back_matrices,), (pass_back_helpers,)],
-        [
-            Wrong((bent(lambda W, d, k, v: W[k].T @ v),), "slopes σ′(z) are missing"),
-            Wrong((bent(lambda W, d, k, v: d[k - 1] * (W[k] @ v)),), "its transpose Wᵀ is needed"),
-            Wrong(
-                (bent(lambda W, d, k, v: d[k - 1] * (W[k - 1].T @ v)),),
-                "weights of the wrong layer",
-            ),
-            Wrong((bent(lambda W, d, k, v: W[k].T @ (d[k - 1] * v)),), "in the wrong order"),
-            Wrong((lambda *a: [G.T for G in pass_back(*a)],), "A gradient is transposed"),
-            Wrong((lambda *a: pass_back(*a)[::-1],), "from the last layer to the first"),
-            Wrong(
-                (lambda *a: pass_back(*a)[0],), "expected a list of 3 gradients", State.MALFORMED
-            ),
-            Wrong(
-                (lambda W, d, a, g: bounds.backward(W, d, g),),
-                "is the outer product",
-                State.MALFORMED,
-            ),
-            Wrong((changes_input,), "changed its input in place"),
-            Wrong((nothing,), "is a `return` missing?", State.MALFORMED),
-            Wrong((lambda W, d, a, g: [np.outer(g, a[-1])] * 4 / 2,), "TypeError", State.RAISED),
-        ],
-    ),
-    Case(
-        check.spectral_norm,
-        (stub,),
-        [(power_iteration,), (lambda A: np.linalg.norm(A, 2),), (bounds.largest_stretch,)],
-        [
-            Wrong((lambda A: np.linalg.norm(A, 2) ** 2,), "take its root"),
-            Wrong((lambda A: np.linalg.norm(A),), "This is the Frobenius norm"),
-            Wrong((lambda A: np.linalg.svd(A)[1][-1],), "This is the smallest singular value"),
-            Wrong((lambda A: np.abs(np.linalg.eigvals(A)).max(),), "a matrix that turns"),
-            Wrong((lambda A: np.linalg.norm(A, axis=0).max(),), "the longest column"),
-            Wrong((from_ones,), "Start from a random vector"),
-            Wrong((unnormalised,), "divide v by its norm"),
-            Wrong((lambda A: np.linalg.svd(A)[1],), "expected shape ()", State.MALFORMED),
-        ],
-    ),
-    Case(
-        check.upper_bound,
-        (stub,),
-        [(bound(top, norm2),), (upper_matrices,)],
-        [
-            Wrong((bound(top, np.linalg.norm),), "Frobenius norm of W bounds too"),
-            Wrong((bound(np.max, norm2),), "without its sign removed"),
-            Wrong((bound(lambda d: np.mean(np.abs(d)), norm2),), "mean slope is no bound"),
-            Wrong((bound(top, norm2, x=False),), "‖x‖ is missing"),
-            Wrong((bound(top, norm2, g=False),), "‖∂L/∂ŷ‖ is missing"),
-            Wrong((bound(top, norm2, first=True),), "W⁽¹⁾ does not belong"),
-            Wrong((bound(lambda d: 1.0, norm2),), "The slopes are missing"),
-            Wrong((lambda *a: [bound(top, norm2)(*a)],), "received shape (1,)", State.MALFORMED),
-        ],
-    ),
-    Case(
-        check.lower_bound,
-        (stub,),
-        [(bound(low, smallest),), (lower_eigen,)],
-        [
-            Wrong((bound(low, last),), "Where a layer widens"),
-            Wrong((bound(low, lambda W: last(W) if len(W) >= len(W.T) else 0),), "mixed up"),
-            Wrong((bound(np.min, smallest),), "−0.95 is steep"),
-            Wrong((bound(top, norm2),), "This is the upper bound"),
-            Wrong((lambda *a: 0.0,), "own bound is always 0"),
-            Wrong((bound(low, smallest, x=False),), "‖x‖ is missing"),
-            Wrong((bound(low, smallest, g=False),), "‖∂L/∂ŷ‖ is missing"),
-        ],
-    ),
-    Case(
-        check.edges,
-        (stub,),
-        [(ends,), (ends_by_squares,), (lambda *a: torch.tensor(ends(*a)),)],
-        [
-            Wrong((lambda n, m, v: np.array(ends(n, m, v)) * v**0.5,), "this uses the variance"),
-            Wrong((lambda *a: np.array(ends(*a)) ** 2,), "eigenvalues of WᵀW"),
-            Wrong((lambda n, m, v: (v**0.5 * (m**0.5 - n**0.5), ends(n, m, v)[1]),), "is negative"),
-            Wrong(
-                (lambda n, m, v: (v**0.5 * (n**0.5 - m**0.5), ends(n, m, v)[1]),), "has its sign"
-            ),
-            Wrong((lambda *a: ends(*a)[::-1],), "wrong way round"),
-            Wrong((lambda n, m, v: (v**0.5 * abs(n - m), v**0.5 * (n + m)),), "roots of fan_in"),
-            Wrong((lambda n, m, v: np.array(ends(n, m, v)) / n**0.5,), "divided by √n_in"),
-            Wrong((lambda *a: ends(*a)[1],), "received shape ()", State.MALFORMED),
-        ],
-    ),
-    Case(
-        check.chain,
-        (stub,),
-        [(powers,), (powers_loop,)],
-        [
-            Wrong((lambda c, L: (abs(c) ** np.arange(1, L + 1), *powers(c, L)[1:]),), "c⁰ first"),
-            Wrong(
-                (lambda c, L: (powers(c, L)[0], powers(c, L)[1] * abs(c), powers(c, L)[2]),),
-                "between layers l and L−1",
-            ),
-            Wrong(
-                (lambda c, L: (powers(c, L)[0], powers(c, L)[1][::-1], powers(c, L)[2]),),
-                "The δ are reversed",
-            ),
-            Wrong((lambda c, L: (*powers(c, L)[:2], powers(c, L)[1]),), "alone"),
-            Wrong(
-                (lambda c, L: (*powers(c, L)[:2], powers(c, L)[2] * abs(c)),), "the layer's input"
-            ),
-            Wrong((lambda c, L: (c ** np.arange(L), *powers(c, L)[1:]),), "so take |c|"),
-            Wrong((lambda c, L: powers(c, L)[:2],), "expected three arrays", State.MALFORMED),
-            Wrong(
-                (lambda c, L: (powers(c, L)[0][1:], *powers(c, L)[1:]),),
-                "L activations with the input",
-                State.MALFORMED,
-            ),
-        ],
-    ),
-    Case(
-        check.regularised_loss,
-        (stub,),
-        [(penalised,), (penalised_norm,)],
-        [
-            Wrong(
-                (lambda e, W, b, k: e.mean() + k * (squares(W) + squares(b)),), "biases are in the"
-            ),
-            Wrong(
-                (lambda e, W, b, k: e.mean() + k * sum(torch.linalg.norm(w) for w in W),),
-                "not squared",
-            ),
-            Wrong((lambda e, W, b, k: e.mean() + len(e) * k * squares(W),), "add it once"),
-            Wrong((lambda e, W, b, k: (e + k * squares(W)).sum(),), "take the mean, and add"),
-            Wrong((lambda e, W, b, k: e.sum() + k * squares(W),), "are summed; take their mean"),
-            Wrong((lambda e, W, b, k: e.mean() + k / 2 * squares(W),), "factor ½"),
-            Wrong((lambda e, W, b, k: e.mean(),), "The penalty is missing"),
-            Wrong((lambda *a: penalised(*a).item(),), "no gradient flows"),
-            Wrong((lambda e, W, b, k: e + k * squares(W),), "received shape (5,)", State.MALFORMED),
-        ],
-    ),
-    Case(
-        check.layer_norm,
-        (stub,),
-        [(normalise,), (normalise_rows,), (normalise_torch,)],
-        [
-            Wrong((spoilt(lambda z, v, u, c, s: v * c / s / 6**0.5 + u),), "factor √n is missing"),
-            Wrong(
-                (spoilt(lambda z, v, u, c, s: v * c / s * (5 / 6) ** 0.5 + u),),
-                "degrees of freedom",
-            ),
-            Wrong((spoilt(lambda z, v, u, c, s: v * c / s**2 + u),), "The variance is used"),
-            Wrong(
-                (lambda z, v, u: v * (z - z.mean(0)) / z.std(0) + u,), "that is batch normalisation"
-            ),
-            Wrong((lambda z, v, u: v * (z - z.mean()) / z.std() + u,), "all numbers at once"),
-            Wrong((spoilt(lambda z, v, u, c, s: u * c / s + v),), "v and u are swapped"),
-            Wrong((spoilt(lambda z, v, u, c, s: v * z / s + u),), "in the numerator"),
-            Wrong(
-                (
-                    lambda z, v, u: (
-                        normalise(z, v, 0)
-                        * np.linalg.norm(z - z.mean(1, keepdims=True), axis=1)[:, None]
-                        / np.linalg.norm(z, axis=1, keepdims=True)
-                        + u
-                    ),
-                ),
-                "before the norm is computed",
-            ),
-            Wrong((spoilt(lambda z, v, u, c, s: v * (c / s + u)),), "before the scaling by v"),
-            Wrong(
-                (spoilt(lambda z, v, u, c, s: v * c / np.sqrt(s**2 + 1e-5) + u),),
-                "added to the variance",
-            ),
-            Wrong(
-                (spoilt(lambda z, v, u, c, s: v * c / (s + 1e-5) + u),),
-                "added to the standard deviation",
-            ),
-            Wrong((in_place,), "changed its input in place"),
-            Wrong((nothing,), "is a `return` missing?", State.MALFORMED),
-        ],
-    ),
-]
+WRONG = {
+    "backward": [
+        (BACKWARD.format(slope="(1 - inputs[k]**2)"), "a network of widths"),
+        (BACKWARD.format(slope="abs(slopes[k - 1])"), "without their sign"),
+        (BACKWARD.replace("reversed(range(L))", "reversed(range(max(0, L - 3), L))").format(
+            slope="slopes[k - 1]"), ""),
+        ("def backward(weights, slopes, inputs, output_gradient):\n"
+         "    return [np.outer(output_gradient, inputs[-1])]", "expected 3 values, received 1"),
+    ],
+    "spectral_norm": [
+        ("def spectral_norm(A):\n    return np.linalg.norm(A, 2)", "it uses numpy.linalg.norm"),
+        ("def spectral_norm(A):\n    return np.linalg.norm(A, ord=2)", "it uses"),
+        ("def spectral_norm(A):\n    return np.linalg.svd(A)[1][0]", "it uses numpy.linalg.svd"),
+        ("from numpy.linalg import norm\nspectral_norm = lambda A: norm(A, 2)", "it uses"),
+        (POWER.format(start="rng.normal(size=A.shape[1])", steps=10), ""),
+        (POWER.format(start="np.eye(A.shape[1])[0]", steps=300), ""),
+        (POWER.replace("v /= np.sqrt((v**2).sum())", "pass").format(
+            start="rng.normal(size=A.shape[1])", steps=300), ""),
+    ],
+    "upper_bound": [
+        (BOUND.format(**UPPER | {"first": 0, "slope": "np.abs(slopes[max(k-1, 0)]).max()"}), ""),
+        (BOUND.format(**UPPER | {"slope": "np.abs(np.concatenate(slopes)).max()"}),
+         "Each layer has a steepest slope of its own"),
+        (BOUND.format(**UPPER | {"slope": "slopes[k-1].max()"}), "signs have to go first"),
+        (BOUND.format(**UPPER | {"slope": "1"}), "The slopes are missing."),
+    ],
+    "lower_bound": [
+        (BOUND.format(**LOWER | {"stretch": "s[-1]"}), "Where a layer widens"),
+        (BOUND.format(**LOWER | {"stretch": LOWER["stretch"].replace("<=", "<")}), "A square"),
+        (BOUND.format(**LOWER | {"stretch": LOWER["stretch"].replace("s[-1]", "s[s>1e-9][-1]")}),
+         "A singular value of 0 counts"),
+        ("def lower_bound(x, weights, slopes, output_gradient):\n    return 0.0", "always 0"),
+    ],
+    "edges": [
+        ("def edges(fan_in, fan_out, variance):\n    s = np.sqrt(variance)\n"
+         "    return 0, s * (np.sqrt(fan_in) + np.sqrt(fan_out))", "expected"),
+    ],
+    "chain": [
+        ("def chain(c, L):\n    l = np.arange(1, L)\n    return c ** np.arange(L), c ** (L-1-l), "
+         "np.full(L-1, c ** (L-2))", "A norm is never negative"),
+        ("def chain(c, L):\n    c = max(1, abs(c))\n    l = np.arange(1, L)\n    return c ** "
+         "np.arange(L), c ** (L-1-l), np.full(L-1, c ** (L-2))", ""),
+    ],
+    "regularised_loss": [
+        (LOSS + "return losses.mean() + decay * sum((W**2).sum().item() for W in weights)", ""),
+        (LOSS + "return losses.mean().item() + decay * sum((W**2).sum().item() for W in weights)",
+         "no gradient flows"),
+        (LOSS + "return losses.mean() + decay * sum((W**2).sum() for W in weights[:2])", ""),
+        (LOSS + "return losses.mean() + decay * sum((W**2).mean() for W in weights)", ""),
+        (LOSS + "return losses.detach().mean() + decay * sum((W.detach()**2).sum() for W in "
+         "weights)", "no gradient flows"),
+    ],
+    "layer_norm": [
+        (NORM.format(spread="(c.std() + 1e-10)"), "expected"),
+        (NORM.format(spread="np.sqrt((c**2).mean() + 1e-12)"), "expected"),
+        (NORM.format(spread="c.std(ddof=1)"), "n − 1"),
+        ("def layer_norm(z, v, u):\n    z -= z.mean(1, keepdims=True)\n"
+         "    return v * z / z.std(1, keepdims=True) + u", "changed its input"),
+    ],
+}  # fmt: skip
