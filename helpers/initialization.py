@@ -1,4 +1,4 @@
-"""How weights start: constant, normal, Xavier and Kaiming in NumPy, and putting them in a network.
+"""Every way to start weights: constant, normal, Xavier, Kaiming and orthogonal, in NumPy.
 
 Notebook 04 derives and uses them, notebook 05 looks at what they do. Every draw takes a NumPy
 generator, so a seed fixes the weights before a network is made. A weight matrix has the shape of
@@ -6,26 +6,25 @@ generator, so a seed fixes the weights before a network is made. A weight matrix
 
 Xavier: Glorot and Bengio 2010, eq. 16. Kaiming: He, Zhang, Ren and Sun 2015, eq. 10, there with
 the fan-in alone; the assignment takes the mean of both fans for each, and so does `mode="mean"`.
+Orthogonal: Saxe, McClelland and Ganguli 2014.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
+from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-Draw = Callable[[int, int, np.random.Generator], NDArray]  # (fan_in, fan_out, rng) to weights
+Draw = Callable[[int, int, Generator], NDArray]  # (fan_in, fan_out, rng) to weights
 
 MODES = ("mean", "fan_in", "fan_out")
 
 
 def fans(weight: NDArray | Tensor) -> tuple[int, int]:
-    """Return (fan_in, fan_out) of a weight matrix of shape (fan_out, fan_in).
-
-    Raises:
-        ValueError: the weight is not a matrix.
-    """
+    """Return (fan_in, fan_out) of a weight matrix of shape (fan_out, fan_in)."""
     if len(weight.shape) != 2:
         raise ValueError(f"weight has shape {tuple(weight.shape)}; give a matrix (fan_out, fan_in)")
     return int(weight.shape[1]), int(weight.shape[0])
@@ -34,11 +33,8 @@ def fans(weight: NDArray | Tensor) -> tuple[int, int]:
 def fan(fan_in: int, fan_out: int, mode: str = "mean") -> float:
     """Return the number of units that a variance is divided by.
 
-    Args:
-        fan_in: inputs of the layer, at least 1.
-        fan_out: outputs of the layer, at least 1.
-        mode: `mean` for (fan_in + fan_out)/2, `fan_in` (keeps the activations' size) or
-            `fan_out` (keeps the gradients' size).
+    By mode it is (fan_in + fan_out)/2 (`mean`), `fan_in` (keeps the activations' size) or
+    `fan_out` (keeps the gradients' size).
 
     Raises:
         ValueError: a fan below 1, or an unknown mode.
@@ -56,49 +52,45 @@ def constant(fan_in: int, fan_out: int, value: float = 0.0) -> NDArray:
     return np.full((fan_out, fan_in), float(value))
 
 
-def normal(fan_in: int, fan_out: int, std: float, rng: np.random.Generator) -> NDArray:
-    """Return a (fan_out, fan_in) matrix of independent N(0, std²) entries.
-
-    Raises:
-        ValueError: a fan below 1, or a negative standard deviation.
-    """
+def normal(fan_in: int, fan_out: int, std: float, rng: Generator) -> NDArray:
+    """Return a (fan_out, fan_in) matrix of independent N(0, std²) entries."""
     fan(fan_in, fan_out)
     if not std >= 0:
         raise ValueError(f"std is {std}; a standard deviation is at least 0")
     return rng.normal(0.0, std, size=(fan_out, fan_in))
 
 
-def _uniform(fan_in: int, fan_out: int, variance: float, rng: np.random.Generator) -> NDArray:
+def _uniform(fan_in: int, fan_out: int, variance: float, rng: Generator) -> NDArray:
     half_width = np.sqrt(3 * variance)  # U(−d, d) has variance d²/3
     return rng.uniform(-half_width, half_width, size=(fan_out, fan_in))
 
 
-def xavier_normal(
-    fan_in: int, fan_out: int, rng: np.random.Generator, mode: str = "mean"
-) -> NDArray:
+def xavier_normal(fan_in: int, fan_out: int, rng: Generator, mode: str = "mean") -> NDArray:
     """Return a (fan_out, fan_in) matrix of N(0, 1/fan) entries, by default 2/(fan_in + fan_out)."""
     return normal(fan_in, fan_out, np.sqrt(1 / fan(fan_in, fan_out, mode)), rng)
 
 
-def xavier_uniform(
-    fan_in: int, fan_out: int, rng: np.random.Generator, mode: str = "mean"
-) -> NDArray:
+def xavier_uniform(fan_in: int, fan_out: int, rng: Generator, mode: str = "mean") -> NDArray:
     """Return a (fan_out, fan_in) matrix of U(−d, d) entries of variance 1/fan: d = √(3/fan)."""
     return _uniform(fan_in, fan_out, 1 / fan(fan_in, fan_out, mode), rng)
 
 
-def kaiming_normal(
-    fan_in: int, fan_out: int, rng: np.random.Generator, mode: str = "mean"
-) -> NDArray:
+def kaiming_normal(fan_in: int, fan_out: int, rng: Generator, mode: str = "mean") -> NDArray:
     """Return a (fan_out, fan_in) matrix of N(0, 2/fan) entries, by default 4/(fan_in + fan_out)."""
     return normal(fan_in, fan_out, np.sqrt(2 / fan(fan_in, fan_out, mode)), rng)
 
 
-def kaiming_uniform(
-    fan_in: int, fan_out: int, rng: np.random.Generator, mode: str = "mean"
-) -> NDArray:
+def kaiming_uniform(fan_in: int, fan_out: int, rng: Generator, mode: str = "mean") -> NDArray:
     """Return a (fan_out, fan_in) matrix of U(−d, d) entries of variance 2/fan: d = √(6/fan)."""
     return _uniform(fan_in, fan_out, 2 / fan(fan_in, fan_out, mode), rng)
+
+
+def orthogonal(fan_in: int, fan_out: int, rng: Generator) -> NDArray:
+    """Return a random (fan_out, fan_in) matrix whose singular values are all 1."""
+    tall = rng.normal(size=(max(fan_out, fan_in), min(fan_out, fan_in)))
+    q, r = np.linalg.qr(tall)
+    q = q * np.sign(np.diag(r))  # without this, signs would favour some rotations
+    return q if fan_out >= fan_in else q.T
 
 
 METHODS: dict[str, Draw] = {
@@ -111,11 +103,7 @@ LABELS = {name: name.replace("_", " ").capitalize() for name in METHODS}
 
 
 def get(method: str | Draw) -> Draw:
-    """Return the function (fan_in, fan_out, rng) to weights of that name; a function is itself.
-
-    Raises:
-        ValueError: no method is called so.
-    """
+    """Return the function (fan_in, fan_out, rng) to weights of that name; a function is itself."""
     if callable(method):
         return method
     if method not in METHODS:
@@ -123,16 +111,21 @@ def get(method: str | Draw) -> Draw:
     return METHODS[method]
 
 
-def initialize(network: nn.Module, method: str | Draw, rng: np.random.Generator) -> nn.Module:
-    """Draw the weights of every linear layer anew, first layer first, and set its biases to 0.
+def draw_layers(widths: Sequence[int], method: str | Draw, rng: Generator) -> list[NDArray]:
+    """Return W⁽¹⁾ … W⁽ᴸ⁾ of a network with widths n⁽⁰⁾ … n⁽ᴸ⁾, drawn first layer first."""
+    return [get(method)(fan_in, fan_out, rng) for fan_in, fan_out in pairwise(widths)]
 
-    Args:
-        network: any module; its `nn.Linear` layers are changed in place.
-        method: a name in `METHODS`, or a function (fan_in, fan_out, rng) to weights.
-        rng: where the weights come from; PyTorch's own generator is not used.
 
-    Returns:
-        The network.
+def draw_stack(widths: Sequence[int], method: str | Draw, seeds: Sequence[int]) -> list[NDArray]:
+    """Return the weights of one network a seed, for each layer (len(seeds), fan_out, fan_in)."""
+    networks = [draw_layers(widths, method, np.random.default_rng(seed)) for seed in seeds]
+    return [np.stack(layer) for layer in zip(*networks, strict=True)]
+
+
+def initialize(network: nn.Module, method: str | Draw, rng: Generator) -> nn.Module:
+    """Draw every `nn.Linear`'s weights anew, first layer first; set its biases to 0; return it all.
+
+    PyTorch's own generator is not used.
 
     Raises:
         ValueError: an unknown method, or a function that returns weights of another shape.

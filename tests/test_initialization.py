@@ -33,14 +33,6 @@ def test_shape_and_variance(name, fan_in, fan_out):
     assert_variance(weights, times / (fan_in + fan_out), kurtosis)
 
 
-@pytest.mark.parametrize(("name", "squared"), [("xavier_uniform", 6), ("kaiming_uniform", 12)])
-def test_uniform_half_widths(name, squared):
-    weights = initialization.METHODS[name](400, 600, np.random.default_rng(1))
-    half_width = np.sqrt(squared / 1000)
-    assert np.abs(weights).max() <= half_width
-    assert np.abs(weights).max() == pytest.approx(half_width, rel=1e-4)
-
-
 @pytest.mark.parametrize(
     ("ours", "mode", "theirs"),
     [
@@ -71,22 +63,32 @@ def test_constant_and_normal():
     assert not initialization.normal(3, 4, 0, np.random.default_rng(0)).any()
 
 
+@pytest.mark.parametrize(("fan_in", "fan_out"), [(5, 9), (9, 5), (7, 7), (1, 4)])
+def test_orthogonal_matrices_have_singular_values_one_and_favour_no_sign(fan_in, fan_out):
+    rng = np.random.default_rng(0)
+    drawn = [initialization.orthogonal(fan_in, fan_out, rng) for _ in range(400)]
+    assert drawn[0].shape == (fan_out, fan_in)
+    np.testing.assert_allclose(np.linalg.svdvals(drawn[0]), 1, rtol=1e-12)
+    assert 150 < sum(W[0, 0] > 0 for W in drawn) < 250
+
+
+def test_a_stack_holds_what_each_seed_draws_alone():
+    stack = initialization.draw_stack((2, 3, 1), "xavier_normal", [4, 5])
+    assert [layer.shape for layer in stack] == [(2, 3, 2), (2, 1, 3)]
+    alone = initialization.draw_layers((2, 3, 1), "xavier_normal", np.random.default_rng(5))
+    assert all((layer[1] == W).all() for layer, W in zip(stack, alone, strict=True))
+
+
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_network_is_initialised_layer_by_layer_whatever_torch_has_drawn(name):
-    states = []
     for seed in (0, 1):
         torch.manual_seed(seed)
-        network = initialization.initialize(
-            mlp([784, 200, 10], "tanh"), name, np.random.default_rng(7)
-        )
-        states.append(network.state_dict())
-    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
-    times, kurtosis = EXPECTED[name]
-    assert_variance(states[0]["0.weight"].numpy(), times / 984, kurtosis)
-    assert not states[0]["0.bias"].any() and not states[0]["2.bias"].any()
-    rng = np.random.default_rng(7)
-    first = initialization.METHODS[name](784, 200, rng).astype(np.float32)
-    assert np.array_equal(states[0]["0.weight"].numpy(), first)
+        network = mlp([784, 200, 10], "tanh")
+        initialization.initialize(network, name, np.random.default_rng(7))
+        drawn = initialization.draw_layers([784, 200, 10], name, np.random.default_rng(7))
+        for layer, weights in zip((network[0], network[2]), drawn, strict=True):
+            assert np.array_equal(layer.weight.detach().numpy(), weights.astype(np.float32))
+            assert not layer.bias.any()
 
 
 def test_bad_arguments_are_named():

@@ -5,6 +5,9 @@ Notebook 05 and its explorer use this module; the bounds are those of Li's lectu
 
     z⁽ˡ⁾ = W⁽ˡ⁾ a⁽ˡ⁻¹⁾ + b⁽ˡ⁾,   a⁽ˡ⁾ = σ(z⁽ˡ⁾) for l < L,   ŷ = z⁽ᴸ⁾,
     ∂L/∂W⁽ˡ⁾ = δ⁽ˡ⁾ a⁽ˡ⁻¹⁾ᵀ,   δ⁽ˡ⁾ = D⁽ˡ⁾ W⁽ˡ⁺¹⁾ᵀ δ⁽ˡ⁺¹⁾,   δ⁽ᴸ⁾ = ∂L/∂ŷ.
+
+Everywhere `weights` are W⁽¹⁾ … W⁽ᴸ⁾ of shapes (n⁽ˡ⁾, n⁽ˡ⁻¹⁾), `passed` is what `forward` returned
+for them, and `output_gradient` is ∂L/∂ŷ.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +20,7 @@ from helpers import activations
 
 
 @dataclass(frozen=True)
-class Forward:
+class Trace:
     """What one example leaves behind on its way forward; lists run from layer 1 upwards.
 
     Attributes:
@@ -38,56 +41,38 @@ def forward(
     x: NDArray,
     activation: str,
     biases: Sequence[NDArray] | None = None,
-) -> Forward:
-    """Return what the input `x` leaves behind in the network with these weights.
-
-    Args:
-        weights: W⁽¹⁾ … W⁽ᴸ⁾, arrays of shape (n⁽ˡ⁾, n⁽ˡ⁻¹⁾).
-        x: the input, shape (n⁽⁰⁾,).
-        activation: name of the unit of the hidden layers.
-        biases: b⁽¹⁾ … b⁽ᴸ⁾; none means zeros.
+) -> Trace:
+    """Return what the input `x` leaves behind in a network whose hidden units are `activation`.
 
     Raises:
         ValueError: no unit is called `activation`.
     """
     unit = activations.get(activation)
-    inputs, pre_activations = [np.asarray(x)], []
-    for layer, W in enumerate(weights):
-        z = W @ inputs[-1] + (0 if biases is None else biases[layer])
-        if layer == len(weights) - 1:
-            break
-        pre_activations.append(z)
-        inputs.append(unit.value(z))
-    return Forward(inputs, pre_activations, [unit.derivative(z) for z in pre_activations], z)
+    inputs, zs = [np.asarray(x)], []
+    for W, b in zip(weights, biases or [np.zeros(1)] * len(weights), strict=True):
+        zs.append(W @ inputs[-1] + b)
+        inputs.append(unit.value(zs[-1]))
+    return Trace(inputs[:-1], zs[:-1], [unit.derivative(z) for z in zs[:-1]], zs[-1])
 
 
 def backward(
     weights: Sequence[NDArray], slopes: Sequence[NDArray], output_gradient: NDArray
 ) -> list[NDArray]:
-    """Return δ⁽¹⁾ … δ⁽ᴸ⁾, the loss's gradient at the pre-activations of each layer.
-
-    Args:
-        weights: W⁽¹⁾ … W⁽ᴸ⁾; the first one plays no part.
-        slopes: σ′(z⁽¹⁾) … σ′(z⁽ᴸ⁻¹⁾).
-        output_gradient: ∂L/∂ŷ, which is δ⁽ᴸ⁾.
-    """
+    """Return δ⁽¹⁾ … δ⁽ᴸ⁾, the loss's gradient at the pre-activations of each layer."""
     deltas = [np.asarray(output_gradient)]
     for W, d in zip(reversed(weights[1:]), reversed(slopes), strict=True):
         deltas.append(d * (W.T @ deltas[-1]))
     return deltas[::-1]
 
 
-def gradient_norms(
-    weights: Sequence[NDArray], passed: Forward, output_gradient: NDArray
-) -> NDArray:
+def gradient_norms(weights: Sequence[NDArray], passed: Trace, output_gradient: NDArray) -> NDArray:
     """Return ‖∂L/∂W⁽ˡ⁾‖ = ‖δ⁽ˡ⁾‖ ‖a⁽ˡ⁻¹⁾‖ for l = 1 … L (Frobenius and spectral norm agree)."""
-    deltas = backward(weights, passed.slopes, output_gradient)
-    return _norms(deltas) * _norms(passed.inputs)
+    return _norms(backward(weights, passed.slopes, output_gradient)) * _norms(passed.inputs)
 
 
 def largest_stretch(A: NDArray) -> float:
     """Return the largest ‖Av‖ over unit vectors v: A's largest singular value."""
-    return float(np.linalg.svd(A, compute_uv=False)[0])
+    return float(np.linalg.svdvals(A)[0])
 
 
 def smallest_stretch(A: NDArray) -> float:
@@ -100,49 +85,41 @@ def smallest_stretch(A: NDArray) -> float:
     rows, columns = A.shape
     if rows < columns:
         return 0.0
-    values = np.linalg.svd(A, compute_uv=False)
+    values = np.linalg.svdvals(A)
     negligible = rows * np.finfo(values.dtype).eps * values[0]
     return float(values[-1]) if values[-1] > negligible else 0.0
 
 
 def upper_bounds(
-    weights: Sequence[NDArray], passed: Forward, output_gradient: NDArray, joint: bool = False
+    weights: Sequence[NDArray], passed: Trace, output_gradient: NDArray, joint: bool = False
 ) -> NDArray:
     """Return an upper bound on ‖∂L/∂W⁽ˡ⁾‖ for l = 1 … L.
 
-    ‖a⁽ˡ⁻¹⁾‖ · ∏ σ_max(D⁽ᵏ⁾) σ_max(W⁽ᵏ⁺¹⁾) · ‖∂L/∂ŷ‖, the product over k = l … L−1.
-
-    Args:
-        weights: W⁽¹⁾ … W⁽ᴸ⁾.
-        passed: what `forward` returned for them.
-        output_gradient: ∂L/∂ŷ.
-        joint: whether each factor is σ_max(D⁽ᵏ⁾ W⁽ᵏ⁺¹⁾ᵀ) in one, which is smaller and so tighter.
+    ‖a⁽ˡ⁻¹⁾‖ · ∏ σ_max(D⁽ᵏ⁾) σ_max(W⁽ᵏ⁺¹⁾) · ‖∂L/∂ŷ‖, the product over k = l … L−1. Where `joint`,
+    each factor is σ_max(D⁽ᵏ⁾ W⁽ᵏ⁺¹⁾ᵀ) in one, which is smaller and so tighter.
     """
     return _bounds(largest_stretch, np.max, weights, passed, output_gradient, joint)
 
 
 def lower_bounds(
-    weights: Sequence[NDArray], passed: Forward, output_gradient: NDArray, joint: bool = False
+    weights: Sequence[NDArray], passed: Trace, output_gradient: NDArray, joint: bool = False
 ) -> NDArray:
     """Return a lower bound on ‖∂L/∂W⁽ˡ⁾‖ for l = 1 … L, with the smallest stretches instead.
 
     It is 0 below any layer that widens towards the output, and, unless `joint`, below any layer
-    with a dead unit. Arguments as for `upper_bounds`.
+    with a dead unit.
     """
     return _bounds(smallest_stretch, np.min, weights, passed, output_gradient, joint)
 
 
 def looseness(
-    weights: Sequence[NDArray], passed: Forward, output_gradient: NDArray
+    weights: Sequence[NDArray], passed: Trace, output_gradient: NDArray
 ) -> tuple[NDArray, NDArray]:
     """Return where the upper bound on ‖∂L/∂W⁽¹⁾‖ is lost: log₁₀ of the factor at each step.
 
     On its way from layer k + 1 to layer k the gradient v is multiplied by W⁽ᵏ⁺¹⁾ᵀ and by D⁽ᵏ⁾; at
-    each the bound grows by the largest stretch, the gradient by its own. All entries add up to
-    log₁₀(bound / gradient).
-
-    Returns:
-        What is lost at W⁽²⁾ … W⁽ᴸ⁾ and at D⁽¹⁾ … D⁽ᴸ⁻¹⁾, two arrays of length L − 1, all ≥ 0.
+    each the bound grows by the largest stretch, the gradient by its own. What is lost at
+    W⁽²⁾ … W⁽ᴸ⁾ and at D⁽¹⁾ … D⁽ᴸ⁻¹⁾, all ≥ 0, adds up to log₁₀(bound / gradient).
     """
     deltas = backward(weights, passed.slopes, output_gradient)
     at_weights, at_slopes = [], []
@@ -161,7 +138,7 @@ def _bounds(
     stretch: Callable[[NDArray], float],
     pick: Callable[[NDArray], float],
     weights: Sequence[NDArray],
-    passed: Forward,
+    passed: Trace,
     output_gradient: NDArray,
     joint: bool,
 ) -> NDArray:

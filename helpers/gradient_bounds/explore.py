@@ -1,6 +1,7 @@
 """Notebook 05's explorers: bounds layer by layer, and training from five initialisations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 
 import ipywidgets as widgets
 import numpy as np
@@ -12,42 +13,33 @@ from matplotlib.patches import StepPatch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from helpers import activations
+from helpers import activations, initialization
 from helpers.explorer import Explorer
 from helpers.gradient_bounds import bounds as bounding
-from helpers.gradient_bounds import plots, spectra, toy
-from helpers.gradient_bounds import toy_plots as pictures
+from helpers.gradient_bounds import plots, toy
+from helpers.palette import GREY, SKY
 from helpers.plotting import text_color
 
-RULES = {
-    "Xavier, 2/(n_in + n_out)": "2/(n_in + n_out)",
-    "He, 2/n_in": "2/n_in",
-    "orthogonal": "orthogonal",
+RULES: dict[str, initialization.Draw] = {
+    "Xavier, 2/(n_in + n_out)": initialization.xavier_normal,
+    "He, 2/n_in": partial(initialization.kaiming_normal, mode="fan_in"),
+    "orthogonal": initialization.orthogonal,
 }
 WIDTH = 32  # units in every layer of the explorer's networks
 MOST_LAYERS = 20
 
 
 def three_sizes(
-    activation: str, rule: str, scale: float, depth: int, seed: int = 0
-) -> tuple[list[NDArray], NDArray, NDArray, NDArray]:
-    """Return singular values by layer, then lower bound, gradient norm and upper bound by layer.
-
-    Args:
-        activation: name of the hidden layers' unit.
-        rule: as for `helpers.gradient_bounds.spectra.layers`.
-        scale: factor on every weight.
-        depth: number of layers, at least 1.
-        seed: fixes weights, input and ∂L/∂ŷ, a vector of length 1.
-    """
-    rng = np.random.default_rng(seed)
+    activation: str, draw: initialization.Draw, scale: float, depth: int
+) -> tuple[NDArray, dict[str, NDArray]]:
+    """Return the weights' singular values (depth, `WIDTH`), and bounds and gradient by layer."""
+    rng = np.random.default_rng(0)
     x, g = rng.normal(size=(2, WIDTH))
-    g /= np.linalg.norm(g)
-    weights = spectra.layers([WIDTH] * (depth + 1), rule, rng, scale)
-    passed = bounding.forward(weights, x, activation)
-    sizes = (bounding.lower_bounds, bounding.gradient_norms, bounding.upper_bounds)
-    lower, true, upper = (size(weights, passed, g) for size in sizes)
-    return list(spectra.singular_values(np.stack(weights))), lower, true, upper
+    weights = [scale * W for W in initialization.draw_layers([WIDTH] * (depth + 1), draw, rng)]
+    network = weights, bounding.forward(weights, x, activation), g / np.linalg.norm(g)
+    sizes = bounding.upper_bounds, bounding.gradient_norms, bounding.lower_bounds
+    found = {name: size(*network) for name, size in zip(plots.BOUNDS, sizes, strict=True)}
+    return np.linalg.svdvals(np.stack(weights)), found
 
 
 def bounds() -> Explorer:
@@ -56,22 +48,15 @@ def bounds() -> Explorer:
     figure.set_layout_engine("none")
     grid = figure.add_gridspec(1, 2, left=0.08, right=0.98, bottom=0.15, top=0.9, wspace=0.27)
     left, right = figure.add_subplot(grid[0]), figure.add_subplot(grid[1])
-    (dots,) = left.plot([], [], ".", color=plots.GREY, markersize=2.5)
-    (largest,) = left.plot([], [], **{**plots.UPPER, "label": "largest"})
-    (smallest,) = left.plot([], [], **{**plots.LOWER, "label": "smallest"})
+    (dots,) = left.plot([], [], ".", color=GREY, markersize=2.5)
+    (largest,) = left.plot([], [], label="largest", **plots.BOUNDS["upper bound"])
+    (smallest,) = left.plot([], [], label="smallest", **plots.BOUNDS["lower bound"])
     left.axhline(1, color="black", linewidth=0.8)
     left.set(xlabel="layer $l$", ylabel="singular value")
     left.set_title("weights $W^{(l)}$", y=1.0)
-    lines = [
-        right.plot([], [], label=label, **look)[0]
-        for label, look in (
-            ("upper bound", plots.UPPER),
-            ("true gradient", plots.TRUE),
-            ("lower bound", plots.LOWER),
-        )
-    ]
+    lines = [right.plot([], [], label=name, **look)[0] for name, look in plots.BOUNDS.items()]
     right.set(xlabel="layer $l$", yscale="log")
-    right.set_title("$\\|\\partial\\mathcal{L}/\\partial W^{(l)}\\|$", y=1.0)
+    right.set_title(plots.GRADIENT, y=1.0)
     for ax in (left, right):
         ax.set_xlim(0.5, MOST_LAYERS + 0.5)
         ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -79,60 +64,52 @@ def bounds() -> Explorer:
     left.legend(fontsize="small", loc="upper left", ncols=2)
     right.legend(fontsize="small", loc="lower right")
 
-    def redraw(unit: str, rule: str, scale: float, depth: int) -> str:
-        values, lower, true, upper = three_sizes(unit, rule, scale, depth)
+    def redraw(unit: str, rule: initialization.Draw, scale: float, depth: int) -> str:
+        values, sizes = three_sizes(unit, rule, scale, depth)
         layer = np.arange(1, depth + 1)
-        dots.set_data(np.repeat(layer, WIDTH), np.concatenate(values))
-        largest.set_data(layer, [s[0] for s in values])
-        smallest.set_data(layer, [s[-1] for s in values])
-        for line, sizes in zip(lines, (upper, true, lower), strict=True):
-            line.set_data(layer, np.where(sizes > 0, sizes, np.nan))
+        dots.set_data(np.repeat(layer, WIDTH), values.ravel())
+        largest.set_data(layer, values[:, 0])
+        smallest.set_data(layer, values[:, -1])
+        for line, size in zip(lines, sizes.values(), strict=True):
+            line.set_data(layer, np.where(size > 0, size, np.nan))
         # Limits move in large steps: while they stay, a redraw does not draw ticks and labels.
-        left.set_ylim(0, _next_size(1.25 * max(1.0, max(s[0] for s in values))))
-        shown = np.log10(np.concatenate([sizes[sizes > 0] for sizes in (upper, true, lower)]))
+        left.set_ylim(0, _next_size(1.25 * max(1.0, values.max())))
+        every = np.concatenate([*sizes.values()])
+        shown = np.log10(every[every > 0])
         low, high = (np.floor((shown.min() - 0.5) / 6) * 6, np.ceil((shown.max() + 0.5) / 6) * 6)
         right.set_ylim(10**low, 10**high)
-        below = "is 0" if lower[0] == 0 else f"is {lower[0]:.1e}"
-        if true[0] == 0:
-            return f"Layer 1: all paths are dead, the gradient is 0; upper bound {upper[0]:.1e}."
-        spread = min(s[-1] for s in values), max(s[0] for s in values)
+        upper, true, lower = (size[0] for size in sizes.values())
+        if true == 0:
+            return f"Layer 1: all paths are dead, the gradient is 0; upper bound {upper:.1e}."
         return (
-            f"Layer 1: the gradient is {true[0]:.2g}, the upper bound {upper[0] / true[0]:.2g} "
-            f"times that; the lower bound {below}. Singular values run from {spread[0]:.2g} to "
-            f"{spread[1]:.2g}."
+            f"Layer 1: the gradient is {true:.2g}, the upper bound {upper / true:.2g} times that; "
+            f"the lower bound is {f'{lower:.1e}' if lower else 0}. Singular values run from "
+            f"{values.min():.2g} to {values.max():.2g}."
         )
 
+    units = [(unit.label, name) for name, unit in activations.ACTIVATIONS.items()]
     controls = {
-        "unit": widgets.Dropdown(
-            options=[(unit.label, name) for name, unit in activations.ACTIVATIONS.items()],
-            value="tanh",
-            description="Unit",
-        ),
+        "unit": widgets.Dropdown(options=units, value="tanh", description="Unit"),
         "rule": widgets.Dropdown(options=list(RULES.items()), description="Weights"),
         "scale": widgets.FloatSlider(min=0.25, max=3, step=0.05, value=1.0, description="Scale"),
         "depth": widgets.IntSlider(min=2, max=MOST_LAYERS, value=12, description="Layers"),
     }
-    ideal = {"unit": "identity", "rule": "orthogonal", "scale": 1.0}
+    ideal = {"unit": "identity", "rule": RULES["orthogonal"], "scale": 1.0}
     return Explorer(figure, redraw, controls, {"Bounds meet": lambda: ideal})
 
 
-def training(
-    history: toy.History, runs: Mapping[str, Sequence[int]], data: tuple[NDArray, NDArray]
-) -> Explorer:
-    """Return the explorer of training time, for the runs that `history` holds.
+def training(histories: Mapping[str, toy.History], data: tuple[NDArray, NDArray]) -> Explorer:
+    """Return the explorer of training time, for networks with ReLU and three hidden layers.
 
-    Args:
-        history: what `helpers.gradient_bounds.toy.train` returned, of networks with ReLU.
-        runs: name of each initialisation to its runs in `history`, one a seed.
-        data: the training points and classes.
+    The histories, one for each initialisation, hold one run a seed and the same recorded steps.
 
     Raises:
         ValueError: the initialisations have different numbers of runs.
     """
-    counts = {len(indices) for indices in runs.values()}
+    counts = {history.losses.shape[1] for history in histories.values()}
     if len(counts) != 1:
-        raise ValueError(f"runs has {sorted(counts)} runs a name; give every name as many")
-    names = list(runs)
+        raise ValueError(f"histories have {sorted(counts)} runs; give every name as many")
+    names, recorded = list(histories), next(iter(histories.values())).steps.tolist()
     figure = Figure(figsize=(8.4, 4.3), dpi=100)
     figure.set_layout_engine("none")
     grid = figure.add_gridspec(
@@ -141,13 +118,13 @@ def training(
     bottom = grid[1].subgridspec(1, 3, wspace=0.36)
     images = _regions(figure.add_subplot(grid[0]), names, data)
     loss_ax, weight_ax, unit_ax = (figure.add_subplot(bottom[k]) for k in range(3))
-    step_axis = 1 + np.arange(len(history.losses))
+    step_axis = 1 + np.arange(recorded[-1] + 1)
     curves = {
-        name: loss_ax.plot(step_axis, step_axis, label=name, **pictures.STYLES.get(name, {}))[0]
+        name: loss_ax.plot(step_axis, step_axis, label=name, **plots.STARTS.get(name, {}))[0]
         for name in names
     }
     loss_ax.set(xscale="log", yscale="log", xlabel="step + 1")
-    drawn = history.losses[:, [index for indices in runs.values() for index in indices]]
+    drawn = np.concatenate([history.losses for history in histories.values()])
     finite = np.log10(np.clip(drawn[np.isfinite(drawn)], 1e-5, 1e6))
     loss_ax.set_ylim(10 ** np.floor(finite.min() - 0.1), 10 ** np.ceil(finite.max() + 0.1))
     marker = loss_ax.axvline(1, color="black", linewidth=1.0)
@@ -155,49 +132,37 @@ def training(
     for ax in (loss_ax, weight_ax, unit_ax):
         _few_ticks(ax.xaxis, ax.yaxis)
     edges = np.linspace(-1, 1, 26)
-    bars = [
-        ax.stairs(edges[1:] * 0, edges, fill=True, color="#3A8FC4") for ax in (weight_ax, unit_ax)
-    ]
+    bars = [ax.stairs(edges[1:] * 0, edges, fill=True, color=SKY) for ax in (weight_ax, unit_ax)]
     weight_ax.set_ylabel("share")
     weight_ax.set_title("weights $W^{(2)}$", y=1.0)
     unit_ax.set_title("activations $a^{(3)}$", y=1.0)
 
     def redraw(time: int, start: str, seed: int) -> str:
-        index = int(np.flatnonzero(history.steps == time)[0])
-        chosen = [runs[name][seed - 1] for name in names]
-        weights = [W[index, chosen] for W in history.weights]
-        biases = [b[index, chosen] for b in history.biases]
-        logits = toy.evaluate(weights, biases, pictures.PLANE, "relu")[-1]
-        for image, values in zip(images, logits, strict=True):
-            image.set_data((values > 0).reshape(len(pictures.GRID), -1))
-        losses = history.losses[:, chosen]
-        for name, values in zip(names, losses.T, strict=True):
-            curves[name].set_ydata(np.where(np.isfinite(values), values, 1e12))
+        index = recorded.index(time)
+        one = {name: history.part(slice(seed - 1, seed)) for name, history in histories.items()}
+        for image, history in zip(images, one.values(), strict=True):
+            logits = toy.evaluate(*history.at(index), plots.PLANE)[-1]
+            image.set_data(plots.plane_classes(logits[0]))
+        for name, history in one.items():
+            losses = history.losses[:, 0]
+            curves[name].set_ydata(np.where(np.isfinite(losses), losses, 1e12))
         marker.set_xdata([time + 1, time + 1])
-        k = names.index(start)
-        hidden = toy.evaluate(weights, biases, data[0], "relu")[-2][k]
-        _histogram(weight_ax, bars[0], weights[1][k], history.weights[1][:, chosen[k]])
+        weights, biases = one[start].at(index)
+        hidden = toy.evaluate(weights, biases, data[0])[-2]
+        _histogram(weight_ax, bars[0], weights[1], one[start].weights[1])
         _histogram(unit_ax, bars[1], hidden, hidden)
-        difference = toy.largest_difference(weights[1][k])
-        told = ", ".join(
-            f"{name} {value:.3g}" for name, value in zip(names, losses[time], strict=True)
-        )
+        difference = toy.largest_difference(weights[1][0])
+        told = ", ".join(f"{name} {run.losses[time, 0]:.3g}" for name, run in one.items())
         return (
             f"After {time} steps the losses are: {told}. From '{start}', neurons of the second "
             f"layer differ by up to {difference:.2g}; {np.mean(hidden == 0):.0%} of the last "
             "activations are 0."
         )
 
-    steps = [int(step) for step in history.steps]
+    later, first = recorded[2 * len(recorded) // 3], "right" if "right" in names else names[0]
     controls = {
-        "time": widgets.SelectionSlider(
-            options=steps, value=steps[2 * len(steps) // 3], description="Step"
-        ),
-        "start": widgets.Dropdown(
-            options=names,
-            value="right" if "right" in names else names[0],
-            description="Histograms of",
-        ),
+        "time": widgets.SelectionSlider(options=recorded, value=later, description="Step"),
+        "start": widgets.Dropdown(options=names, value=first, description="Histograms of"),
         "seed": widgets.IntSlider(min=1, max=counts.pop(), value=1, description="Seed"),
     }
     return Explorer(figure, redraw, controls)
@@ -213,21 +178,18 @@ def _few_ticks(*axes: Axis) -> None:
         axis.set_minor_locator(NullLocator())
 
 
-def _regions(ax: Axes, names: Sequence[str], data: tuple[NDArray, NDArray]) -> list[AxesImage]:
+def _regions(ax: Axes, names: list[str], data: tuple[NDArray, NDArray]) -> list[AxesImage]:
     """Return one image a name, side by side on one Axes: each Axes more would cost its time."""
     x, y = data
-    width = 1.06 * (pictures.GRID[-1] - pictures.GRID[0])
+    width = 1.06 * (plots.GRID[-1] - plots.GRID[0])
     shifts = width * np.arange(len(names))
-    blank = np.zeros((len(pictures.GRID),) * 2)
-    images = [pictures.plane_image(ax, blank, shift) for shift in shifts]
+    images = [plots.plane_image(ax, np.zeros(len(plots.PLANE)), shift) for shift in shifts]
     everywhere = np.concatenate([x + [shift, 0] for shift in shifts])
-    pictures.points(ax, everywhere, np.tile(y, len(names)))
+    plots.points(ax, everywhere, np.tile(y, len(names)))
     for name, shift in zip(names, shifts, strict=True):
-        color = pictures.STYLES.get(name, {}).get("color", "black")
-        ax.text(
-            shift, 1.06 * pictures.GRID[-1], name, color=text_color(color), ha="center", va="bottom"
-        )
-    ax.set(xlim=(pictures.GRID[0], shifts[-1] + pictures.GRID[-1]), aspect="equal")
+        color = text_color(plots.STARTS.get(name, {}).get("color", "black"))
+        ax.text(shift, 1.06 * plots.GRID[-1], name, color=color, ha="center", va="bottom")
+    ax.set(xlim=(plots.GRID[0], shifts[-1] + plots.GRID[-1]), aspect="equal")
     ax.set_axis_off()
     return images
 

@@ -16,13 +16,7 @@ from helpers import activations
 
 
 def layer_norm(z: NDArray, v: NDArray | float = 1.0, u: NDArray | float = 0.0) -> NDArray:
-    """Return the normalised pre-activations, of z's shape; each row of z is one example.
-
-    Args:
-        z: pre-activations, shape (n,) or (batch, n), no row of which is constant.
-        v: scale, a number or shape (n,).
-        u: shift, a number or shape (n,).
-    """
+    """Return z normalised along its last axis, scaled by v and shifted by u; no row is constant."""
     centred = z - z.mean(-1, keepdims=True)
     norm = np.linalg.norm(centred, axis=-1, keepdims=True)
     return v * (np.sqrt(z.shape[-1]) * centred / norm) + u
@@ -46,9 +40,6 @@ def hidden_jacobians(
 
     Each layer is a⁽ˡ⁾ = σ(z⁽ˡ⁾) or, where `normalised`, σ(layer_norm(z⁽ˡ⁾)), with
     z⁽ˡ⁾ = W⁽ˡ⁾ a⁽ˡ⁻¹⁾. The gradient at a⁽ˡ⁻¹⁾ is the transposed matrix times that at a⁽ˡ⁾.
-
-    Raises:
-        ValueError: no unit is called `activation`.
     """
     unit = activations.get(activation)
     a, jacobians = np.asarray(x), []

@@ -1,7 +1,4 @@
-"""Figures of notebook 05: bounds on the gradient, and singular values.
-
-The figures of its training experiments are in `helpers.gradient_bounds.toy_plots`.
-"""
+"""Figures of notebook 05: bounds on the gradient, singular values, training from five starts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,35 +6,46 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
+from helpers import activations
 from helpers.gradient_bounds import spectra
+from helpers.palette import BLUE, GREEN, GREY, OCHRE, ORANGE, PALE_BLUE, PALE_ORANGE, SHADE
 from helpers.plotting import axes_or_new, label_lines, text_color, unit_style
 
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#00825F", "#666666"
 # One look for each of the three quantities, in every figure and in the explorer.
-TRUE: dict[str, Any] = {"color": "black", "linestyle": "-", "marker": "o", "markersize": 4}
-UPPER: dict[str, Any] = {"color": ORANGE, "linestyle": "--", "marker": "^", "markersize": 4}
-LOWER: dict[str, Any] = {"color": BLUE, "linestyle": "-.", "marker": "v", "markersize": 4}
-
-BOUNDS = {"upper bound": UPPER, "true gradient": TRUE, "lower bound": LOWER}
+BOUNDS: dict[str, dict[str, Any]] = {
+    "upper bound": {"color": ORANGE, "linestyle": "--", "marker": "^", "markersize": 4},
+    "true gradient": {"color": "black", "linestyle": "-", "marker": "o", "markersize": 4},
+    "lower bound": {"color": BLUE, "linestyle": "-.", "marker": "v", "markersize": 4},
+}
 # Looks for up to three curves that are none of these.
 LOOKS: tuple[dict[str, Any], ...] = (
     {"color": ORANGE, "linestyle": "-", "marker": "^", "markersize": 4},
     {"color": GREY, "linestyle": ":", "marker": "s", "markersize": 3},
     {"color": BLUE, "linestyle": "--", "marker": "v", "markersize": 4},
 )
+# One look for each of the five initialisations, in every figure and in the explorer.
+STARTS: dict[str, dict[str, Any]] = {
+    "zero": {"color": GREY, "linestyle": ":"},
+    "constant": {"color": OCHRE, "linestyle": "-."},
+    "too small": {"color": BLUE, "linestyle": "--"},
+    "right": {"color": GREEN, "linestyle": "-"},
+    "too large": {"color": ORANGE, "linestyle": (0, (6, 1.5, 1, 1.5))},
+}
+GRADIENT = "$\\|\\partial\\mathcal{L}/\\partial W^{(l)}\\|$"
+HATCHED: dict[str, Any] = {"color": PALE_ORANGE, "hatch": "//", "edgecolor": ORANGE}
+GRID = np.linspace(-2.6, 2.6, 45)
+PLANE = np.stack(np.meshgrid(GRID, GRID), -1).reshape(-1, 2)  # points of the pictures of the plane
 
 
-def circle_to_ellipse(A: NDArray, axes: Sequence[Axes] | None = None) -> Axes:
-    """Draw the unit circle and its image under the 2×2 matrix A, with A's singular directions.
-
-    Returns:
-        The second of the two Axes.
-    """
-    left, right = plt.subplots(1, 2, figsize=(7.2, 3.6))[1] if axes is None else axes
+def circle_to_ellipse(A: NDArray) -> Axes:
+    """Draw the unit circle and its image under the 2×2 matrix A, with A's singular directions."""
+    left, right = plt.subplots(1, 2, figsize=(7.2, 3.6))[1]
     angle = np.linspace(0, 2 * np.pi, 241)
     circle = np.stack([np.cos(angle), np.sin(angle)])
     U, s, Vt = np.linalg.svd(A)
@@ -46,37 +54,18 @@ def circle_to_ellipse(A: NDArray, axes: Sequence[Axes] | None = None) -> Axes:
     for ax, shape, title in ((left, circle, titles[0]), (right, A @ circle, titles[1])):
         ax.plot(*shape, color="black")
         ax.set(aspect="equal", title=title, xlabel="first coordinate", ylabel="second coordinate")
+        ax.set(xlim=(-1.25 * s[0], 1.25 * s[0]), ylim=(-1.25 * s[0], 1.25 * s[0]))
+    points: dict[str, Any] = {"textcoords": "offset points"}
     right.plot(*(s[0] * circle), color=GREY, linestyle=":", linewidth=1.2)
-    right.annotate(
-        "radius $\\sigma_1$",
-        s[0] * circle[:, 195],
-        (4, -12),
-        textcoords="offset points",
-        color=GREY,
-    )
+    right.annotate("radius $\\sigma_1$", s[0] * circle[:, 195], (4, -12), color=GREY, **points)
     for k, (color, style) in enumerate(((ORANGE, "-"), (BLUE, "--"))):
-        arrows = (
-            (left, Vt[k], f"$v_{k + 1}$"),
-            (right, s[k] * U[:, k], f"$\\sigma_{k + 1} u_{k + 1}$"),
-        )
-        for ax, tip, name in arrows:
-            tip = signs[k] * tip
-            ax.plot(
-                [0, tip[0]], [0, tip[1]], color=color, linestyle=style, marker="o", markevery=[1]
-            )
-            offset = 16 * tip / np.linalg.norm(tip)
-            ax.annotate(
-                name,
-                tip,
-                offset,
-                textcoords="offset points",
-                color=text_color(color),
-                ha="center",
-                va="center",
-            )
-    limit = 1.25 * s[0]
-    for ax in (left, right):
-        ax.set(xlim=(-limit, limit), ylim=(-limit, limit))
+        for ax, tip, name in (
+            (left, signs[k] * Vt[k], f"$v_{k + 1}$"),
+            (right, signs[k] * s[k] * U[:, k], f"$\\sigma_{k + 1} u_{k + 1}$"),
+        ):
+            ax.plot(*np.outer(tip, [0, 1]), color=color, ls=style, marker="o", markevery=[1])
+            offset, hue = 16 * tip / np.linalg.norm(tip), text_color(color)
+            ax.annotate(name, tip, offset, color=hue, ha="center", va="center", **points)
     return right
 
 
@@ -84,146 +73,109 @@ def by_layer(
     series: Mapping[str, ArrayLike],
     ax: Axes | None = None,
     *,
-    styles: Mapping[str, Mapping] | None = None,
     first: int = 1,
-    ylabel: str = "gradient norm",
-    xlabel: str = "layer $l$",
+    ylabel: str = GRADIENT,
 ) -> Axes:
     """Draw one line a quantity against the layer on a log axis; zeros are marked at its floor.
 
     Args:
-        series: label to one value a layer, all ≥ 0.
+        series: label to one value a layer, all ≥ 0. A label may be a unit's name, or one of
+            `BOUNDS`; its line then has their look.
         ax: where to draw.
-        styles: label to how its line is drawn.
         first: number of the first layer.
-        ylabel: what the values are, with their unit.
-        xlabel: what is counted along the horizontal axis.
+        ylabel: what the values are.
     """
     ax = axes_or_new(ax)
-    ax.set(yscale="log", xlabel=xlabel, ylabel=ylabel)
-    for label, values in series.items():
-        values = np.asarray(values, dtype=float)
+    ax.set(yscale="log", xlabel="layer $l$", ylabel=ylabel)
+    for k, (label, given) in enumerate(series.items()):
+        known = unit_style(label) if label in activations.ACTIVATIONS else BOUNDS.get(label)
+        look = {"label": label, **(known or LOOKS[k % len(LOOKS)])}
+        values = np.asarray(given, dtype=float)
         x = first + np.arange(len(values))
-        look = (styles or {}).get(label, {"marker": "o", "markersize": 4})
-        (line,) = ax.plot(x, np.where(values > 0, values, np.nan), label=label, **look)
+        ax.plot(x, np.where(values > 0, values, np.nan), **look)
         zero = x[values == 0]
         if len(zero):
-            floor: dict[str, Any] = {
-                "color": text_color(line.get_color()),
-                "transform": ax.get_xaxis_transform(),
-            }
-            ax.plot(zero, np.full(len(zero), 0.015), "v", label=f"_{label}: 0", **floor)
-            ax.text(zero[0], 0.04, "exactly 0", **floor)
+            floor, hue = ax.get_xaxis_transform(), text_color(look["color"])
+            low = np.full(len(zero), 0.015)
+            ax.plot(zero, low, "v", label=f"_{label}: 0", color=hue, transform=floor)
+            ax.text(zero[0], 0.04, "exactly 0", color=hue, transform=floor)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend()
     return ax
 
 
 def panels(
     contents: Mapping[str, Mapping[str, ArrayLike]],
     *,
-    styles: Mapping[str, Mapping] | None = None,
     first: Sequence[int] | int = 1,
-    ylabel: str = "gradient norm",
+    ylabel: str = GRADIENT,
 ) -> Axes:
     """Draw `by_layer` once for each title, side by side on one vertical axis, with one legend.
 
-    Args:
-        contents: title of a panel to its series.
-        styles: label to how its line is drawn, in all panels.
-        first: number of the first layer, one for all panels or one a panel.
-        ylabel: what the values are.
-
-    Returns:
-        The last of the Axes.
+    `first` may be one number for all panels or one a panel.
     """
     count = len(contents)
     _, axes = plt.subplots(1, count, figsize=(3.3 + 2.1 * count, 3.2), sharey=True)
     starts = [first] * count if isinstance(first, int) else first
     for ax, (title, series), start in zip(axes, contents.items(), starts, strict=True):
-        label = ylabel if ax is axes[0] else ""
-        by_layer(series, ax, styles=styles, first=start, ylabel=label).set_title(title)
-    axes[0].legend()
-    return axes[-1]
+        by_layer(series, ax, first=start, ylabel=ylabel).set_title(title)
+    for ax in axes[1:]:
+        ax.get_legend().remove()
+        ax.set_ylabel("")
+    return ax
 
 
-def losses_by_layer(at_weights: ArrayLike, at_slopes: ArrayLike, ax: Axes | None = None) -> Axes:
+def losses_by_layer(at_weights: NDArray, at_slopes: NDArray, ax: Axes | None = None) -> Axes:
     """Draw what the upper bound loses in each layer, in powers of ten, as stacked bars."""
     ax = axes_or_new(ax)
-    at_weights, at_slopes = np.asarray(at_weights), np.asarray(at_slopes)
     layer = 1 + np.arange(len(at_weights))
-    ax.bar(
-        layer, at_weights, color=BLUE, label="at $W^{(l+1)\\top}$: not along its longest direction"
-    )
-    ax.bar(
-        layer,
-        at_slopes,
-        bottom=at_weights,
-        color="#F0B48C",
-        hatch="//",
-        edgecolor=ORANGE,
-        label="at $D^{(l)}$: not every unit at the largest slope",
-    )
-    ax.set(xlabel="layer $l$", ylabel="$\\log_{10}$ of the factor lost", ylim=(0, None))
+    label = "at $W^{(l+1)\\top}$: not along its longest direction"
+    ax.bar(layer, at_weights, color=BLUE, label=label)
+    label = "at $D^{(l)}$: not every unit at the largest slope"
+    ax.bar(layer, at_slopes, bottom=at_weights, label=label, **HATCHED)
+    ax.set(xlabel="layer $l$", ylabel="$\\log_{10}$ of the factor lost")
     ax.set_ylim(0, 1.45 * (at_weights + at_slopes).max())
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(loc="upper left")
     return ax
 
 
-def depth_grid(
-    depths: Sequence[int], results: Mapping[str, Mapping[str, tuple]], axes: NDArray | None = None
-) -> Axes:
+def depth_grid(depths: Sequence[int], results: Mapping[str, Mapping[str, Sequence]]) -> Axes:
     """Draw gradient and upper bound against depth, one panel a unit.
 
-    Args:
-        depths: numbers of layers.
-        results: unit to two settings (name to gradients, bounds; one value a depth each).
-        axes: as many Axes as units.
-
-    Returns:
-        The last of the Axes.
+    `results` names a unit, then one of two settings, then has gradients and bounds by depth.
     """
-    if axes is None:
-        rows = (len(results) + 1) // 2
-        axes = plt.subplots(rows, 2, figsize=(7.6, 2.6 * rows), sharex=True, sharey="row")[1]
-    for i, (ax, (unit, settings)) in enumerate(zip(np.ravel(axes), results.items(), strict=False)):
+    rows = (len(results) + 1) // 2
+    size = (7.6, 2.6 * rows)
+    _, axes = plt.subplots(rows, 2, figsize=size, sharex=True, sharey="row", squeeze=False)
+    for ax, (unit, settings) in zip(axes.flat, results.items(), strict=False):
         style = unit_style(unit)
-        for (name, (true, upper)), shade in zip(
-            settings.items(), ("black", style["color"]), strict=True
-        ):
+        shades = "black", style["color"]
+        for (name, (true, upper)), shade in zip(settings.items(), shades, strict=True):
             ax.plot(depths, true, color=shade, label=name)
             ax.plot(depths, upper, color=shade, linestyle=":", marker="^", markersize=3.5)
         ax.set(yscale="log", title=style["label"])
-        if i % 2 == 0:
-            ax.set_ylabel("$\\|\\partial\\mathcal{L}/\\partial W^{(1)}\\|$")
-        if i >= len(results) - 2:
-            ax.set_xlabel("number of layers $L$")
-        ax.set_xticks([tick for tick in ax.get_xticks() if 0 < tick <= depths[-1]])
-        ax.set_xlim(right=depths[-1] * 1.55)
-        label_lines(ax)
-    first = np.ravel(axes)[0]
-    kinds = [
-        Line2D([], [], color="black"),
-        Line2D([], [], color="black", linestyle=":", marker="^"),
-    ]
-    first.legend(kinds, ["true gradient", "upper bound"], loc="lower left", fontsize="small")
+        _label_at_the_right(ax, depths[-1], 1.55)
+    plt.setp(axes[-1], xlabel="number of layers $L$")
+    plt.setp(axes[:, 0], ylabel=GRADIENT.replace("(l)", "(1)"))
+    kinds = {
+        "true gradient": Line2D([], [], color="black"),
+        "upper bound": Line2D([], [], color="black", linestyle=":", marker="^"),
+    }
+    axes[0, 0].legend(kinds.values(), kinds, loc="lower left", fontsize="small")
     return ax
 
 
 def ratio_histogram(lower: ArrayLike, upper: ArrayLike, ax: Axes | None = None) -> Axes:
     """Draw the distributions of log₁₀ of lower bound / gradient and of upper bound / gradient.
 
-    Args:
-        lower: the logarithms for networks whose lower bound is positive; all should be ≤ 0. Those
-            below −16 are counted in the last bar on the left.
-        upper: the logarithms for all networks; all should be ≥ 0.
-        ax: where to draw.
+    Logarithms below −16 are counted in the last bar on the left.
     """
     ax = axes_or_new(ax)
-    lower = np.maximum(lower, -15.75)
-    bins = np.arange(-16, np.ceil(np.max(np.asarray(upper), initial=0)) + 0.25, 0.5).tolist()
+    lower, upper = np.maximum(lower, -15.75), np.asarray(upper)
+    bins = np.arange(-16, np.ceil(upper.max(initial=0)) + 0.25, 0.5).tolist()
     ax.hist(lower, bins=bins, color=BLUE, label="lower bound")
-    ax.hist(upper, bins=bins, color="#F0B48C", edgecolor=ORANGE, hatch="//", label="upper bound")
+    ax.hist(upper, bins=bins, label="upper bound", **HATCHED)
     ax.axvline(0, color="black", linewidth=1.2)
     ax.set(xlabel="$\\log_{10}$ (bound / true gradient)", ylabel="networks per half power of ten")
     ticks = np.arange(-16, bins[-1] + 1, 4)
@@ -232,41 +184,159 @@ def ratio_histogram(lower: ArrayLike, upper: ArrayLike, ax: Axes | None = None) 
     return ax
 
 
-def spectrum(
-    values: NDArray, fan_in: int, fan_out: int, variance: float, ax: Axes | None = None
-) -> Axes:
-    """Draw the histogram of singular values under the density of Marchenko and Pastur.
+def drawn_and_law(drawn: Mapping[tuple[int, int], NDArray]) -> Axes:
+    """Draw histograms of singular values, variance 1/fan_in, under Marchenko and Pastur's density.
 
-    Ticks on the axis mark the smallest and the largest of `values`, which may be several draws'.
+    `drawn` has them by (fan_in, fan_out); ticks on the axis mark the smallest and the largest.
     """
-    ax = axes_or_new(ax)
-    low, high = spectra.edges(fan_in, fan_out, variance)
-    ax.hist(values, bins=25, range=(low, high), density=True, color="#BBD6E8", label="drawn")
-    s = np.linspace(low, high, 400)[1:-1]
-    ax.plot(s, spectra.density(s, fan_in, fan_out, variance), color="black", label="law")
-    ax.plot(
-        [np.min(values), np.max(values)], [0, 0], "|", color=ORANGE, markersize=14, clip_on=False
-    )
-    ax.set(xlabel="singular value", title=f"{fan_out}×{fan_in}", ylabel="density")
+    _, axes = plt.subplots(1, len(drawn), figsize=(3.2 * len(drawn), 3.0), squeeze=False)
+    for ax, ((n, m), values) in zip(axes[0], drawn.items(), strict=True):
+        low, high = spectra.edges(n, m, 1 / n)
+        values = np.ravel(values)
+        ax.hist(values, 25, range=(low, high), density=True, color=PALE_BLUE, label="drawn")
+        s = np.linspace(low, high, 400)[1:-1]
+        ax.plot(s, spectra.density(s, n, m, 1 / n), color="black", label="law")
+        ends = [values.min(), values.max()]
+        ax.plot(ends, [0, 0], "|", color=ORANGE, markersize=14, clip_on=False)
+        ax.set(xlabel="singular value", title=f"{m}×{n}", ylabel="density")
+    axes[0, len(drawn) // 2].legend()
     return ax
 
 
 def product_spectra(products: Mapping[str, NDArray], ax: Axes | None = None) -> Axes:
-    """Draw the range of singular values of a product of matrices against their number.
+    """Draw singular values (number of factors, width) of products of matrices, by their label.
 
-    Args:
-        products: label to singular values of shape (number of factors, width), all positive.
-        ax: where to draw.
+    What lies below 1e-12 is lost in rounding, and left out.
     """
     ax = axes_or_new(ax)
-    for (label, values), color, style in zip(
-        products.items(), (BLUE, ORANGE, GREEN), ("-", "--", "-."), strict=False
-    ):
+    looks = (BLUE, "-"), (ORANGE, "--"), (GREEN, "-.")
+    for (label, values), (color, style) in zip(products.items(), looks, strict=False):
         count = 1 + np.arange(len(values))
         ax.fill_between(count, values[:, -1], values[:, 0], color=color, alpha=0.15)
         ax.plot(count, values[:, 0], color=color, linestyle=style, label=f"{label}, largest")
         ax.plot(count, np.median(values, 1), color=color, linestyle=style, label=f"{label}, median")
-    ax.set(
-        yscale="log", xlabel="number of layers multiplied", ylabel="singular value of the product"
-    )
+    ax.set(yscale="log", xlabel="number of layers multiplied", ylim=(1e-12, 30))
+    ax.set_ylabel("singular value of the product")
+    _label_at_the_right(ax, count[-1], 1.5, first=1)
     return ax
+
+
+def medians_and_ranges(
+    x: NDArray, curves: Mapping[str, NDArray], ax: Axes | None = None, **labels: str
+) -> Axes:
+    """Draw, for each name, the median and range of values (T, runs) against T steps or layers x.
+
+    `labels` are the axes' `xlabel`, `ylabel` and `yscale`.
+    """
+    ax = axes_or_new(ax)
+    looks = (ORANGE, "-"), (OCHRE, "--"), (GREEN, "-."), (BLUE, ":")
+    for (name, values), (color, style) in zip(curves.items(), looks, strict=False):
+        _band(ax, x, values, label=name, color=color, linestyle=style)
+    ax.set(**labels)
+    _label_at_the_right(ax, x[-1], 1.3, first=0)
+    return ax
+
+
+def weight_decay(
+    steps: NDArray, products: Mapping[str, NDArray], tested: Mapping[str, NDArray]
+) -> Axes:
+    """Draw products of the layers' σ_max and test losses, (T, seeds) each, against T steps."""
+    _, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.6))
+    label = "$\\prod_l\\, \\sigma_{\\max}(W^{(l)})$"
+    medians_and_ranges(steps, products, left, xlabel="step", ylabel=label, yscale="log")
+    return medians_and_ranges(steps, tested, right, xlabel="step", ylabel="test loss")
+
+
+def loss_curves(losses: Mapping[str, NDArray], ax: Axes | None = None) -> Axes:
+    """Draw the median and range of losses (steps + 1, seeds); diverged runs count as infinite."""
+    ax = axes_or_new(ax)
+    for name, values in losses.items():
+        finite = np.where(np.isfinite(values), values, 1e12)
+        _band(ax, 1 + np.arange(len(values)), finite, label=name, **STARTS.get(name, {}))
+    ax.set(xscale="log", yscale="log", xlabel="step + 1", ylabel="training loss")
+    ax.set_xlim(1, 4.2 * len(values))
+    label_lines(ax)
+    return ax
+
+
+def decision_regions(
+    logits: Mapping[str, NDArray], titles: Sequence[str], data: tuple[NDArray, NDArray]
+) -> Axes:
+    """Draw what is predicted in the plane, and the data: one row a name, one column a title.
+
+    Each name's logits at `PLANE` have the shape (columns, points).
+    """
+    size = (1.65 * len(titles) + 0.4, 1.6 * len(logits) + 0.3)
+    _, axes = plt.subplots(len(logits), len(titles), figsize=size, squeeze=False)
+    for row, (name, values) in zip(axes, logits.items(), strict=True):
+        for ax, value in zip(row, values, strict=True):
+            plane_image(ax, value)
+            points(ax, *data)
+            ax.set(xticks=[], yticks=[], aspect="equal")
+            ax.grid(False)
+        row[0].set_ylabel(name)
+    for ax, title in zip(axes[0], titles, strict=True):
+        ax.set_title(title, fontsize="medium", loc="center")
+    return axes[-1, -1]
+
+
+def points(ax: Axes, x: NDArray, y: NDArray) -> None:
+    """Draw the data: circles for class 0, crosses for class 1."""
+    inner, outer = x[y == 0], x[y == 1]
+    edge = [text_color(ORANGE)]
+    ax.scatter(inner[:, 0], inner[:, 1], s=9, facecolors="none", edgecolors=edge)
+    ax.scatter(outer[:, 0], outer[:, 1], s=10, color=BLUE, marker="x", linewidths=0.8)
+
+
+def plane_image(ax: Axes, logits: NDArray, shift: float = 0.0) -> AxesImage:
+    """Draw the plane, `shift` to the right, coloured by class (a NaN or 0 gives class 0)."""
+    half = (GRID[1] - GRID[0]) / 2
+    low, high = GRID[0] - half, GRID[-1] + half
+    extent = (low + shift, high + shift, low, high)
+    colours = ListedColormap([PALE_ORANGE, PALE_BLUE])
+    return ax.imshow(
+        plane_classes(logits), origin="lower", extent=extent, cmap=colours, vmin=0, vmax=1
+    )
+
+
+def plane_classes(logits: NDArray) -> NDArray:
+    """Return the classes at `PLANE` as a picture, rows from below."""
+    return (logits > 0).reshape(len(GRID), len(GRID))
+
+
+def histogram_grid(
+    values: Mapping[str, Sequence[NDArray]], times: Sequence[str], xlabel: str
+) -> Axes:
+    """Draw outlined histograms at several times of the middle 94 % of all values, one panel a name.
+
+    Each name has one array of numbers a time.
+    """
+    size = (2.0 * len(values), 2.6)
+    figure, axes = plt.subplots(1, len(values), figsize=size, layout="constrained")
+    looks = [(SHADE, "-", 3.2), (BLUE, "-", 1.8), (ORANGE, "--", 1.8)]
+    for ax, (name, samples) in zip(axes, values.items(), strict=True):
+        finite = [sample[np.isfinite(sample)].ravel() for sample in samples]
+        low, high = np.quantile(np.concatenate(finite), [0.03, 0.97])
+        margin = 0.08 * (high - low) or 0.5
+        bins = np.linspace(low - margin, high + margin, 25)
+        for sample, time, (color, style, width) in zip(finite, times, looks, strict=False):
+            share = np.histogram(sample, bins)[0] / max(len(sample), 1)
+            ax.stairs(share, bins, color=color, linestyle=style, linewidth=width, label=time)
+        ax.set(title=name, xlabel=xlabel, ylim=(0, None))
+    axes[0].set_ylabel("share of the values")
+    handles = axes[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper right", ncols=len(times))
+    return ax
+
+
+def _band(ax: Axes, x: NDArray, values: NDArray, **look: Any) -> None:
+    (line,) = ax.plot(x, np.median(values, 1), **look)
+    low, high = values.min(1), values.max(1)
+    ax.fill_between(x, low, high, color=line.get_color(), alpha=0.13, linewidth=0)
+
+
+def _label_at_the_right(ax: Axes, last: float, room: float, first: float | None = None) -> None:
+    """Label the lines beside their ends at x = `last`; the axis goes on to `room` times that."""
+    ax.set_xlim(first, room * last)
+    ax.set_xticks([tick for tick in ax.get_xticks() if ax.get_xlim()[0] <= tick <= last])
+    label_lines(ax)

@@ -4,8 +4,9 @@ Notebook 05 trains the same network from several initialisations and seeds. All 
 one tensor, so that twenty-five small networks cost about as much as one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from helpers.settings import one_thread
 
 @dataclass(frozen=True)
 class History:
-    """What training leaves behind; R runs, T recorded steps, N training examples.
+    """What training leaves behind; R runs, T recorded steps.
 
     Attributes:
         steps: the T recorded steps, from 0.
@@ -36,20 +37,23 @@ class History:
     weights: list[NDArray]
     biases: list[NDArray]
 
+    def at(self, time: int) -> tuple[list[NDArray], list[NDArray]]:
+        """Return all runs' weights and biases at the recorded step of index `time`."""
+        return [W[time] for W in self.weights], [b[time] for b in self.biases]
+
+    def part(self, runs: slice | int) -> "History":
+        """Return the history of some of the runs."""
+        weights, biases = ([w[:, runs] for w in kept] for kept in (self.weights, self.biases))
+        return History(self.steps, self.losses[:, runs], self.test_losses[:, runs], weights, biases)
+
 
 def circles(
     count: int, rng: Generator, noise: float = 0.1, flip: float = 0.0
 ) -> tuple[NDArray, NDArray]:
-    """Return points inside a circle (class 0) and in a ring around it (class 1).
+    """Return points (count, 2), and classes: 0.0 inside a circle, 1.0 in a ring around it.
 
-    Args:
-        count: number of points, half of each class.
-        rng: where the draws come from.
-        noise: standard deviation of a point's distance from its circle.
-        flip: fraction of the points whose class is swapped.
-
-    Returns:
-        Points (count, 2) with coordinates of variance about 1, and classes 0.0 or 1.0 (count,).
+    `noise` is the standard deviation of a point's distance from its circle, `flip` the fraction of
+    the points whose class is swapped.
     """
     y = (np.arange(count) % 2).astype(np.float64)
     radius = 0.6 + 1.2 * y + noise * rng.normal(size=count)
@@ -60,32 +64,15 @@ def circles(
 
 
 def evaluate(
-    weights: Sequence[NDArray | Tensor],
-    biases: Sequence[NDArray | Tensor],
-    x: NDArray,
-    activation: str,
+    weights: Sequence[NDArray], biases: Sequence[NDArray], x: NDArray, activation: str = "relu"
 ) -> list[NDArray]:
-    """Return the hidden activations of every run and, last, its logits.
+    """Return each hidden layer's activations (R, N, fan_out) and last the logits (R, N).
 
-    Args:
-        weights: for each layer, shape (R, fan_out, fan_in); the last has fan_out 1.
-        biases: for each layer, shape (R, fan_out).
-        x: points, shape (N, 2).
-        activation: name of the hidden layers' unit.
-
-    Returns:
-        Activations of shape (R, N, fan_out) for each hidden layer, then logits (R, N).
+    Weights have the shape (R, fan_out, fan_in), biases (R, fan_out), points x (N, 2).
     """
+    Ws, bs = ([torch.as_tensor(part) for part in parts] for parts in (weights, biases))
     with torch.no_grad():
-        return [
-            layer.numpy()
-            for layer in _layers(
-                [torch.as_tensor(W) for W in weights],
-                [torch.as_tensor(b) for b in biases],
-                torch.as_tensor(x),
-                activation,
-            )
-        ]
+        return [layer.numpy() for layer in _layers(Ws, bs, torch.as_tensor(x), activation)]
 
 
 def train(
@@ -108,8 +95,8 @@ def train(
         weights: for each layer, shape (R, fan_out, fan_in): the R initialisations.
         data: points (N, 2) and classes (N,).
         activation: name of the hidden layers' unit.
-        lr: learning rate, positive.
-        steps: number of steps.
+        lr: learning rate.
+        steps: their number.
         record: steps after which weights are kept, from 0 (before training) to `steps`.
         decay: factor of the penalty, one for all runs or one a run.
         test: points and classes on which the loss is measured at the recorded steps.
@@ -122,54 +109,62 @@ def train(
         raise ValueError(f"record runs from {kept[0]} to {kept[-1]}; it must lie in 0 … {steps}")
     Ws = [torch.tensor(W, requires_grad=True) for W in weights]
     bs = [torch.zeros(W.shape[:2], dtype=W.dtype, requires_grad=True) for W in Ws]
-    x, y = (torch.as_tensor(part) for part in data)
-    factor = torch.as_tensor(decay, dtype=Ws[0].dtype) * torch.ones(len(Ws[0]), dtype=Ws[0].dtype)
-    losses, test_losses = np.empty((steps + 1, len(Ws[0]))), []
-    snapshots: list[tuple[list[NDArray], list[NDArray]]] = []
+    runs = len(Ws[0])
+    factor = torch.as_tensor(decay, dtype=Ws[0].dtype).expand(runs)
+    losses, test_losses = np.empty((steps + 1, runs)), np.empty((len(kept) * bool(test), runs))
+    snapshots: list[list[NDArray]] = []
     with one_thread():  # faster for tensors this small
         for step in range(steps + 1):
-            loss = _loss(_layers(Ws, bs, x, activation)[-1], y)
-            losses[step] = loss.detach().numpy()
+            loss = _loss(Ws, bs, data, activation)
+            losses[step] = loss.detach()
             if step in kept:
-                snapshots.append(
-                    (
-                        [W.detach().numpy().copy() for W in Ws],
-                        [b.detach().numpy().copy() for b in bs],
-                    )
-                )
-                if test is not None:
-                    logits = evaluate(snapshots[-1][0], snapshots[-1][1], test[0], activation)[-1]
-                    test_losses.append(
-                        _loss(torch.as_tensor(logits), torch.as_tensor(test[1])).numpy()
-                    )
+                if test:
+                    test_losses[len(snapshots)] = _loss(Ws, bs, test, activation).detach()
+                snapshots.append([part.detach().numpy().copy() for part in Ws + bs])
             if step < steps:
                 penalty = sum((W**2).sum((1, 2)) for W in Ws)
                 gradients = torch.autograd.grad((loss + factor * penalty).sum(), Ws + bs)
                 with torch.no_grad():
                     for parameter, gradient in zip(Ws + bs, gradients, strict=True):
                         parameter -= lr * gradient
-    return History(
-        np.array(kept),
-        losses,
-        np.array(test_losses),
-        [np.stack([W[layer] for W, _ in snapshots]) for layer in range(len(Ws))],
-        [np.stack([b[layer] for _, b in snapshots]) for layer in range(len(Ws))],
-    )
+    recorded = [np.stack(part) for part in zip(*snapshots, strict=True)]
+    return History(np.array(kept), losses, test_losses, recorded[: len(Ws)], recorded[len(Ws) :])
+
+
+def train_each(
+    starts: Mapping[str, Sequence[NDArray]],
+    data: tuple[NDArray, NDArray],
+    *,
+    decays: Sequence[float] | None = None,
+    **settings: Any,
+) -> dict[str, History]:
+    """Train from several starts, all side by side, and return each one's history by its name.
+
+    Each start has as many runs; `decays` has a factor of the penalty for each, none means 0. The
+    other settings are those of `train`.
+    """
+    stacked = [np.concatenate(layer) for layer in zip(*starts.values(), strict=True)]
+    runs = len(stacked[0]) // len(starts)
+    decay = np.repeat(decays or [0.0] * len(starts), runs)
+    whole = train(stacked, data, decay=decay.tolist(), **settings)
+    return {name: whole.part(slice(k * runs, (k + 1) * runs)) for k, name in enumerate(starts)}
 
 
 def largest_difference(W: NDArray) -> NDArray:
-    """Return how far a layer's neurons differ: the largest |W_ik − W_jk| over all i, j and k.
-
-    Args:
-        W: weights, shape (…, fan_out, fan_in).
-    """
+    """Return how far neurons differ: the largest |W_ik − W_jk| in weights (…, fan_out, fan_in)."""
     return (W.max(-2) - W.min(-2)).max(-1)
 
 
-def _loss(logits: Tensor, y: Tensor) -> Tensor:
-    return F.binary_cross_entropy_with_logits(logits, y.expand_as(logits), reduction="none").mean(
-        -1
-    )
+def _loss(
+    weights: Sequence[Tensor],
+    biases: Sequence[Tensor],
+    data: tuple[NDArray, NDArray],
+    activation: str,
+) -> Tensor:
+    x, y = (torch.as_tensor(part) for part in data)
+    logits = _layers(weights, biases, x, activation)[-1]
+    losses = F.binary_cross_entropy_with_logits(logits, y.expand_as(logits), reduction="none")
+    return losses.mean(-1)
 
 
 def _layers(
