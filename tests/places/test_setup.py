@@ -69,14 +69,6 @@ def test_one_range_of_python_everywhere():
     assert 'target-version = "py{}{}"'.format(*oldest) in text("pyproject.toml")
 
 
-def test_helpers_can_be_imported_from_any_folder(tmp_path):
-    code = "import helpers; print(helpers.__file__)"
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert Path(run.stdout.strip()) == ROOT / "helpers" / "__init__.py"
-
-
 # --- make ----------------------------------------------------------------------------------------
 
 
@@ -101,10 +93,6 @@ class Clone:
             "PIP_LOG": str(self.log),
         }
 
-    @property
-    def python(self):
-        return setup_env.venv_python(self.root / ".venv")
-
     def make(self, target="setup", **environment):
         """Run make; return the run, with the calls of pip as its `pip`."""
         self.log.write_text("")
@@ -128,10 +116,8 @@ def made(tmp_path_factory):
     clone = Clone(tmp_path_factory.mktemp("clone"))
     run = clone.make()
     assert run.returncode == 0, run.stderr
-    assert [("-r requirements.txt" in call, "-e ." in call) for call in run.pip] == [
-        (True, False),
-        (False, True),
-    ]
+    first, second = run.pip
+    assert "-r requirements.txt" in first and "-e ." in second
     return clone
 
 
@@ -167,14 +153,15 @@ def test_a_failed_installation_says_so_and_the_next_call_takes_it_up(clone):
 
 
 def test_a_broken_python_is_replaced(clone):
-    clone.python.unlink()
+    python = setup_env.venv_python(clone.root / ".venv")
+    python.unlink()
     # PYTHON= unset: the first Python found on the PATH makes .venv anew.
     found = Path(sys._base_executable).parent
     run = clone.make(PYTHON="", PATH=os.pathsep.join([str(found), os.environ["PATH"]]))
     assert run.returncode == 0, run.stderr
     assert "Making .venv" in run.stdout
     assert len(run.pip) == 2
-    assert clone.python.exists()
+    assert python.exists()
 
 
 def test_a_moved_folder_is_linked_anew(clone):

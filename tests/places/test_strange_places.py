@@ -15,8 +15,7 @@ from tests.mnist_comparison.search_process import run
 from tests.permissions import needs_modes, unprivileged
 
 # What the notebooks do with files, text and processes, in little.
-CELLS = [
-    """
+CELL = """
 import matplotlib.pyplot as plt
 from helpers.mnist_comparison import check, mnist, plots
 from helpers.mnist_comparison.records import Examples
@@ -25,45 +24,35 @@ from helpers.plotting import show, use_style
 
 use_style()
 split = mnist.split(mnist.load(allow_download=False))
-""",
-    """
 few = [part[:100] for part in (split.train_x, split.train_y)]
 examples = Examples.of(*few, *few)
 runs = search(["swish", "tanh"], [0.001, 0.01], examples, epochs=3, folder="runs")
-""",
-    """
+
 figure, ax = plt.subplots()
 plots.learned_swish([0.3, -0.9], ax)
 ax.set_title("Swish, β gelernt: ∂β")
 show(figure, alt="Swish mit β")
-""",
-    """
+
 def displayed(losses):
     raise ValueError("σ′ ist größer als ¼")
 
 check.displayed(displayed)
 print(len(runs), "∇ ✓")
-""",
-]
+"""
 
 
 def test_a_notebook_elsewhere_in_a_plain_locale(tmp_path):
     home = tmp_path / "l'été à la maison №1"
     home.mkdir()
-    notebook = new_notebook(cells=[new_code_cell(source) for source in CELLS])
+    notebook = new_notebook(cells=[new_code_cell(CELL)])
     plain = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     environment = os.environ | plain | {"HOME": str(home), "IPYTHONDIR": str(home / ".ipython")}
     for name in ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "PYTHONIOENCODING"):
         environment.pop(name, None)
-    client = NotebookClient(
-        notebook,
-        timeout=300,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(home)}},
-    )
-    client.execute(env=environment)
+    resources = {"metadata": {"path": str(home)}}
+    NotebookClient(notebook, timeout=300, resources=resources).execute(env=environment)
     nbformat.validate(notebook)
-    outputs = [output for cell in notebook.cells for output in cell.outputs]
+    outputs = notebook.cells[0].outputs
     text = "".join(output.text for output in outputs if output.output_type == "stream")
     assert "4 found" not in text
     assert "4 to train" in text
