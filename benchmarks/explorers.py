@@ -17,11 +17,11 @@ import ipywidgets as widgets
 import numpy as np
 import torch
 
-from helpers import activations
+from helpers import activations, initialization
 from helpers.activation_derivatives import explore as activation_derivatives
 from helpers.explorer import Explorer
 from helpers.gradient_bounds import explore as gradient_bounds
-from helpers.gradient_bounds import spectra, toy
+from helpers.gradient_bounds import toy
 from helpers.mnist_comparison import explore as mnist_comparison
 from helpers.mnist_comparison.records import Run, Spec
 from helpers.networks import MNIST_SIZES, mlp
@@ -77,18 +77,13 @@ def _mnist_runs() -> dict[tuple[str, float, int], Run]:
     return found
 
 
-def _circle_runs() -> tuple[toy.History, dict[str, range], tuple[np.ndarray, np.ndarray]]:
-    seeds, record = 5, np.unique(np.geomspace(1, 61, 30).astype(int) - 1)
-    starts = ("zero", "constant", "too small", "right", "too large")
-    made = [
-        spectra.layers((2, 12, 12, 12, 1), "2/n_in", np.random.default_rng(seed))
-        for seed in range(len(starts) * seeds)
-    ]
+def _circle_runs() -> tuple[dict[str, toy.History], tuple[np.ndarray, np.ndarray]]:
+    record = np.unique(np.geomspace(1, 61, 30).astype(int) - 1)
+    start = initialization.draw_stack((2, 12, 12, 12, 1), "kaiming_normal", range(5))
+    names = ("zero", "constant", "too small", "right", "too large")
     data = toy.circles(100, np.random.default_rng(0))
-    stacked = [np.stack(layer) for layer in zip(*made, strict=True)]
-    history = toy.train(stacked, data, lr=0.05, steps=60, record=record)
-    names = {name: range(k * seeds, (k + 1) * seeds) for k, name in enumerate(starts)}
-    return history, names, data
+    starts = dict.fromkeys(names, start)
+    return toy.train_each(starts, data, lr=0.05, steps=60, record=record), data
 
 
 def choices(control: widgets.Widget) -> list:

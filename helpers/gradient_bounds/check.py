@@ -398,6 +398,14 @@ edges = checklist.exercise(
 NORMS = ("‖a⁽ˡ⁾‖, l = 0 … L−1", "‖δ⁽ˡ⁾‖, l = 1 … L−1", "‖∂L/∂W⁽ˡ⁾‖, l = 1 … L−1")
 
 
+def _factor(low: float, high: float, *lengths: int) -> Kind:
+    def kind(rng: Generator) -> list:
+        c = round(rng.uniform(low, high), 2)
+        return [Given((c, L), said=f"c = {c}, L = {L}") for L in lengths]
+
+    return kind
+
+
 def _chain(c: float, L: int) -> list[NDArray]:
     """Return the three norms, by going through the layers of the chain."""
     a = [1.0]
@@ -429,11 +437,11 @@ chain = checklist.exercise(
     Task(
         _chain,
         {
-            "growing": lambda rng: (round(rng.uniform(1.2, 1.8), 2), 10),
-            "shrinking": lambda rng: (round(rng.uniform(0.3, 0.8), 2), 9),
-            "changing sign": lambda rng: (-round(rng.uniform(1.2, 1.8), 2), 6),
-            "shrinking, changing sign": lambda rng: (-round(rng.uniform(0.4, 0.8), 2), 5),
-            "short": lambda rng: [(round(rng.uniform(0.3, 0.8), 2), L) for L in (2, 3)],
+            "growing": _factor(1.2, 1.8, 10),
+            "shrinking": _factor(0.3, 0.8, 9),
+            "changing sign": _factor(-1.8, -1.2, 6),
+            "shrinking, changing sign": _factor(-0.8, -0.4, 5),
+            "short": _factor(0.3, 0.8, 2, 3),
         },
         {
             "The activations start at a⁽⁰⁾ = x: c⁰ first.": _but(0, lambda a, c: abs(c) * a),
@@ -450,8 +458,8 @@ chain = checklist.exercise(
                 _but(2, lambda w, c: abs(c) * w)
             ),
             "A norm is never negative: where c is, take |c|.": lambda c, L: (
-                [np.sign(c) ** np.arange(len(part)) * part for part in _chain(c, L)[:2]]
-                + [np.sign(c) ** (L - 2) * _chain(c, L)[2]]
+                [float(c) ** k for k in (np.arange(L), np.arange(L - 2, -1, -1))]
+                + [np.full(L - 1, float(c) ** (L - 2))]
             ),
         },
         observe=_entries,
