@@ -4,6 +4,7 @@
 """
 
 import ast
+import contextlib
 import importlib
 
 import nbformat
@@ -25,8 +26,10 @@ def definitions(notebook):
     kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
     nodes = [node for cell in codes(notebook) for node in ast.parse(cell.source).body]
     space = {"__name__": "__main__"}
-    body = [node for node in nodes if isinstance(node, kinds)]
-    exec(compile(ast.Module(body, []), "notebook", "exec"), space)
+    for node in nodes:
+        if isinstance(node, kinds):
+            with contextlib.suppress(NameError):  # a default that some other cell computes
+                exec(compile(ast.Module([node], []), "notebook", "exec"), space)
     return space
 
 
