@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 import torch
 from matplotlib import pyplot as plt
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
 
 from benchmarks import verdicts
 from benchmarks.exercises import ROOMS, exercises
@@ -247,3 +249,23 @@ def test_progress_counts_what_is_done(capsys):
         "○ not yet  0.2",
         "1 of 2 exercises of 0 · Test are done.",
     ]
+
+
+def test_in_a_kernel_names_exits_and_missing_answers_end_in_verdicts():
+    line = "from helpers.activation_derivatives import check\n"
+    cells = [
+        line + "check.relu(relu_derivative)",  # before the cell with the answer
+        "check = np = activations = 'mine'\nfrom torch import *\nfrom numpy import *",
+        "def relu_derivative(z):\n    return (z > 0) * 1.0",
+        line + "check.relu(relu_derivative)\ncheck.relu.grade(relu_derivative)",
+        "def relu_derivative(z):\n    exit()",
+        line + "check.relu(relu_derivative)",
+        "undefined_elsewhere",
+    ]
+    notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, kernel_name="python3", allow_errors=True).execute()
+    told = ["".join(o.get("text", o.get("ename", "")) for o in c.outputs) for c in notebook.cells]
+    assert told[0].startswith("○ not attempted yet: 2.2 Slope of ReLU\n    relu_derivative is not")
+    assert told[3] == "✓ right: 2.2 Slope of ReLU\n"
+    assert told[5].startswith("! raised an error: 2.2 Slope of ReLU\n    SystemExit: exit()")
+    assert told[6] == "NameError"
