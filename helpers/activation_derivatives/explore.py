@@ -9,64 +9,59 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from helpers import activations
+from helpers.activation_derivatives.plots import PRE_ACTIVATION, with_gaps
 from helpers.activations import UNITS
 from helpers.explorer import Explorer
+from helpers.palette import GRID, INK, LIGHT
 from helpers.plotting import unit_style
 
-INK = "#333333"
+Z = np.linspace(-8, 8, 641)
 DEPTHS = np.arange(31)
 NORMAL = np.linspace(-6, 6, 4000)  # standard deviations; even in number, so none is a kink
 WEIGHT = np.exp(-(NORMAL**2) / 2) / np.exp(-(NORMAL**2) / 2).sum()
 
 
-def _unit_menu(first: str) -> widgets.Dropdown:
+def _unit_menu() -> widgets.Dropdown:
     options = [(activations.get(name).label, name) for name in UNITS]
-    return widgets.Dropdown(options=options, value=first, description="Unit")
+    return widgets.Dropdown(options=options, value="sigmoid", description="Unit")
 
 
-def _settle(ax: Axes, title: str, **names: str) -> None:
-    """Name the axes at fixed places; to search for places would cost half of every redraw."""
-    ax.set_title(title, loc="left", y=1.0)
-    ax.set(**names)
-    ax.grid(color="#e6e6e6")
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.xaxis.set_label_coords(0.5, -0.11)
-    ax.yaxis.set_label_coords(-0.27 if ax.get_yscale() == "log" else -0.16, 0.5)
+def _two_axes(height: float) -> tuple[Figure, Axes, Axes]:
+    """Return a figure and its axes; the names' places are set, as to find them takes long."""
+    figure = Figure(figsize=(8, height), dpi=100, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for ax in (left, right):
+        ax.set(xlim=(-8, 8), xlabel=PRE_ACTIVATION, ylabel=r"$f\,'(z)$", ylim=(-0.2, 1.2))
+        ax.locator_params(nbins=5)
+        ax.grid(color=GRID)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.xaxis.set_label_coords(0.5, -0.11)
+        ax.yaxis.set_label_coords(-0.16, 0.5)
+    return figure, left, right
 
 
 def tangents() -> Explorer:
     """Return the explorer of one unit: move z, see the tangent and its slope."""
-    grid = np.linspace(-8, 8, 641)
-    figure = Figure(figsize=(8, 3.3), dpi=100, layout="constrained")
-    left, right = figure.subplots(1, 2)
-    (value_line,) = left.plot(grid, grid)
-    (slope_line,) = right.plot(grid, grid)
+    figure, left, right = _two_axes(3.3)
+    (value_line,), (slope_line,) = left.plot(Z, Z), right.plot(Z, Z)
     (tangent,) = left.plot([0, 1], [0, 1], color=INK, linewidth=1.4)
     points = [ax.plot([0], [0], "o", color=INK)[0] for ax in (left, right)]
-    right.set_ylim(-0.2, 1.2)
-    for ax in (left, right):
-        ax.set_xlim(-8, 8)
-        ax.locator_params(nbins=5)
-    _settle(left, "value and tangent", xlabel="pre-activation $z$", ylabel=r"$f(z)$")
-    _settle(right, "slope of the tangent", xlabel="pre-activation $z$", ylabel=r"$f\,'(z)$")
+    left.set_title("value and tangent", loc="left", y=1.0)
+    left.set_ylabel(r"$f(z)$")
+    right.set_title("slope of the tangent", loc="left", y=1.0)
 
     def redraw(unit: str, z: float, beta: float) -> str:
         chosen = activations.get(unit)
         options = {"beta": beta} if unit == "swish" else {}
-        height = float(chosen.value(z, **options))
-        slopes = chosen.derivative(grid, **options)
-        slope = float(chosen.derivative(z, **options))
-        for line in (value_line, slope_line):
-            line.set(color=chosen.color, linestyle=chosen.linestyle)
-        value_line.set_ydata(chosen.value(grid, **options))
-        slope_line.set_ydata(
-            np.where(np.abs(np.diff(slopes, prepend=slopes[0])) > 0.5, np.nan, slopes)
-        )
+        height, slope = (float(f(z, **options)) for f in (chosen.value, chosen.derivative))
+        slopes = chosen.derivative(Z, **options)
+        for line, y in ((value_line, chosen.value(Z, **options)), (slope_line, with_gaps(slopes))):
+            line.set(ydata=y, color=chosen.color, linestyle=chosen.linestyle)
         left.set_ylim((-1.3, 1.3) if unit in ("sigmoid", "tanh") else (-1, 4))
         reach = np.array([-2, 2]) / np.hypot(1, slope)
         tangent.set_data(z + reach, height + slope * reach)
-        points[0].set_data([z], [height])
-        points[1].set_data([z], [slope])
+        for point, place in zip(points, (height, slope), strict=True):
+            point.set_data([z], [place])
         name = chosen.label + (f" with β = {beta:g}" if unit == "swish" else "")
         return (
             f"{name} at z = {z:g}: value {height:.4g}, slope {slope:.4g}. Of a gradient that "
@@ -74,7 +69,7 @@ def tangents() -> Explorer:
         )
 
     controls = {
-        "unit": _unit_menu("sigmoid"),
+        "unit": _unit_menu(),
         "z": widgets.FloatSlider(value=4, min=-8, max=8, step=0.1, description="z"),
         "beta": widgets.FloatSlider(value=1, min=0, max=5, step=0.1, description="β (Swish only)"),
     }
@@ -99,42 +94,33 @@ def typical_slope(name: str, spread: float) -> float:
 
 def depth() -> Explorer:
     """Return the explorer of depth: what a chain of layers leaves of a gradient."""
-    grid = np.linspace(-8, 8, 641)
-    figure = Figure(figsize=(8, 3.5), dpi=100, layout="constrained")
-    left, right = figure.subplots(1, 2)
-    (slope_line,) = left.plot(grid, grid, label="slope")
-    density = left.fill_between(grid, 0 * grid, 1, color="#bbbbbb", alpha=0.6, label="where z is")
+    figure, left, right = _two_axes(3.5)
+    (slope_line,) = left.plot(Z, Z)
+    density = left.fill_between(Z, 0 * Z, 1, color=LIGHT, alpha=0.6)
     others = {
         name: right.plot(DEPTHS, DEPTHS + 1.0, **unit_style(name), linewidth=1.2)[0]
         for name in UNITS
     }
     (marker,) = right.plot([0], [1], "o", color=INK)
-    left.set(xlim=(-8, 8), ylim=(-0.2, 1.2))
-    left.locator_params(nbins=5)
-    right.set(xlim=(0, 30), yscale="log")
+    left.set_title("slopes, and where $z$ lies", loc="left", y=1.0)
+    right.set_title("what is left of a gradient", loc="left", y=1.0)
+    right.set(xlim=(0, 30), yscale="log", xlabel="number of layers", ylabel="factor on its size")
     right.axhline(1, color=INK, linewidth=0.8)
     right.yaxis.set_major_locator(LogLocator(numticks=8))
     right.yaxis.set_major_formatter(lambda factor, _: f"{factor:.0e}")
     right.yaxis.set_minor_locator(NullLocator())
+    right.yaxis.set_label_coords(-0.27, 0.5)
     right.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=9)
-    _settle(left, "slopes, and where $z$ lies", xlabel="pre-activation $z$", ylabel=r"$f\,'(z)$")
-    _settle(
-        right, "what is left of a gradient", xlabel="number of layers", ylabel="factor on its size"
-    )
 
     def redraw(unit: str, layers: int, spread: float, scale: float) -> str:
-        chosen = activations.get(unit)
+        chosen, largest = activations.get(unit), _largest_slope(unit)
         slope_line.set(color=chosen.color, linestyle=chosen.linestyle)
-        slopes = chosen.derivative(grid)
-        slope_line.set_ydata(
-            np.where(np.abs(np.diff(slopes, prepend=slopes[0])) > 0.5, np.nan, slopes)
-        )
-        bell = np.exp(-((grid / spread) ** 2) / 2)
-        density.set_data(grid, 0 * grid, bell)
+        slope_line.set_ydata(with_gaps(chosen.derivative(Z)))
+        density.set_data(Z, 0 * Z, np.exp(-((Z / spread) ** 2) / 2))
         rates = {name: scale * typical_slope(name, spread) for name in UNITS}
         for name, line in others.items():
-            line.set_ydata(rates[name] ** DEPTHS)
-            line.set(linewidth=2.8 if name == unit else 1.0, alpha=1.0 if name == unit else 0.55)
+            width, alpha = (2.8, 1.0) if name == unit else (1.0, 0.55)
+            line.set(ydata=rates[name] ** DEPTHS, linewidth=width, alpha=alpha)
         ends = [rate**30 for rate in rates.values()]
         right.set_ylim(min([0.1, *ends]) / 10, max([10, *ends]) * 10)
         left_over = rates[unit] ** layers
@@ -142,24 +128,19 @@ def depth() -> Explorer:
         return (
             f"{chosen.label}, z of standard deviation {spread:.3g}, weight scale {scale:.3g}: each "
             f"layer multiplies a gradient by about {rates[unit]:.3g}, so {layers} layers leave "
-            f"{left_over:.2g} of it. With the largest slope, {_largest_slope(unit):.4g}, "
-            f"everywhere it would be {(scale * _largest_slope(unit)) ** layers:.2g}."
+            f"{left_over:.2g} of it. With the largest slope, {largest:.4g}, "
+            f"everywhere it would be {(scale * largest) ** layers:.2g}."
         )
 
+    ranges = {
+        "spread": {"min": -1, "max": 1.5, "step": 0.05, "description": "spread γ of z"},
+        "scale": {"base": 2, "min": -2, "max": 4, "step": 0.25, "description": "weight scale g"},
+    }
     controls = {
-        "unit": _unit_menu("sigmoid"),
+        "unit": _unit_menu(),
         "layers": widgets.IntSlider(value=10, min=1, max=30, description="layers"),
-        "spread": widgets.FloatLogSlider(
-            value=1, min=-1, max=1.5, step=0.05, description="spread γ of z", readout_format=".2f"
-        ),
-        "scale": widgets.FloatLogSlider(
-            value=1,
-            base=2,
-            min=-2,
-            max=4,
-            step=0.25,
-            description="weight scale g",
-            readout_format=".2f",
-        ),
+    } | {
+        name: widgets.FloatLogSlider(value=1, readout_format=".2f", **options)
+        for name, options in ranges.items()
     }
     return Explorer(figure, redraw, controls)
