@@ -5,19 +5,19 @@ same counts as the same: `plot` or `scatter`, `ax.legend`, `figure.legend` or a 
 `imshow` or `pcolormesh` either way up, `hist`, `stairs` or `bar`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import LineCollection, PathCollection, QuadMesh
+from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle, StepPatch
+from matplotlib.text import Text
 from numpy.typing import NDArray
 
 NOTHING = ("None", "none", "", " ", None)
@@ -59,58 +59,40 @@ def through(ax: Axes, xy: NDArray) -> list[Curve]:
 
 
 def curves(ax: Axes) -> list[Curve]:
-    """Return the visible curves of the axes, in the order in which they were drawn."""
-    found = []
-    cloud: Any
-    for line in ax.lines:
-        joined = line.get_linestyle() not in NOTHING and line.get_linewidth() > 0.2
-        marked = line.get_marker() not in NOTHING and line.get_markersize() > 0.5
-        seen = (joined and _stands_out(line.get_color(), line, ax)) or (
-            marked
-            and _any_stands_out([line.get_markerfacecolor(), line.get_markeredgecolor()], line, ax)
-        )
-        xy: NDArray = np.ma.filled(np.ma.asarray(line.get_xydata(), dtype=float), np.nan)
-        if seen and line.get_transform().contains_branch(ax.transData) and _in_view(xy, ax):
-            dashes = _dashes(line) if joined else None
-            look = dashes, str(line.get_marker()) if marked else None
-            found.append(Curve(xy, look, _label(line, ax), joined, marked))
-    for cloud in ax.collections:
-        points, segments = isinstance(cloud, PathCollection), isinstance(cloud, LineCollection)
-        if points:
-            xy = np.ma.filled(np.ma.asarray(cloud.get_offsets(), dtype=float), np.nan)
-            colors = [*cloud.get_facecolor(), *cloud.get_edgecolor()]
-            big = np.max(cloud.get_sizes(), initial=0) > 0.3
-            if big and _any_stands_out(colors, cloud, ax) and _in_view(xy, ax):
-                shape = cloud.get_paths()[0].vertices.round(2).tobytes()
-                found.append(Curve(xy, (None, shape), _label(cloud, ax), False, True))
-        elif segments:
-            for path in cloud.get_paths():
-                xy = np.asarray(path.vertices, dtype=float)
-                if _any_stands_out(cloud.get_edgecolor(), cloud, ax) and _in_view(xy, ax):
-                    look = str(cloud.get_linestyle()), None
-                    found.append(Curve(xy, look, _label(cloud, ax), True, False))
+    """Return the visible lines and clouds of the axes, in the order in which they were drawn."""
+    found, artist = [], None  # type: list[Curve], Any
+    for artist in [*ax.lines, *(c for c in ax.collections if isinstance(c, PathCollection))]:
+        if isinstance(artist, Line2D):
+            xy = artist.get_xydata()
+            joined = artist.get_linestyle() not in NOTHING and artist.get_linewidth() > 0.2
+            marked = artist.get_marker() not in NOTHING and artist.get_markersize() > 0.5
+            colors = [artist.get_color()] * joined
+            colors += [artist.get_markerfacecolor(), artist.get_markeredgecolor()] * marked
+            marker, own = artist.get_marker(), artist.get_transform()
+        else:
+            xy, joined, marked = artist.get_offsets(), False, np.max(artist.get_sizes()) > 0.3
+            colors = [*artist.get_facecolor(), *artist.get_edgecolor()] * bool(marked)
+            marker, own = artist.get_paths()[0].vertices.round(2).tobytes(), ax.transData
+        points: NDArray = np.ma.filled(np.ma.asarray(xy, dtype=float), np.nan)
+        shown = artist.get_visible() and any(_stands_out(c, artist, ax) for c in colors)
+        if shown and own.contains_branch(ax.transData) and _in_view(points, ax):
+            look = _dashes(artist) if joined else None, marker if marked else None
+            found.append(Curve(points, look, _label(artist, ax), joined, bool(marked)))
     return found
 
 
-def _dashes(line: Line2D) -> str:
+def _dashes(line: Any) -> str:
     # "--", (0, (5, 5)) and "dashed" are styles that differ only in name.
     return str(getattr(line, "_unscaled_dash_pattern", None) or line.get_linestyle())
 
 
 def _stands_out(color: Any, artist: Any, ax: Axes) -> bool:
-    """Whether a colour can be told from the axes' background, and the artist is shown at all."""
-    if not artist.get_visible() or (isinstance(color, str) and color in NOTHING):
+    """Whether a colour can be told from the axes' background."""
+    if isinstance(color, str) and color in NOTHING:
         return False
-    red, green, blue, alpha = to_rgba(color)
-    alpha *= 1 if artist.get_alpha() is None else 1  # to_rgba knows the colour's own alpha only
-    if isinstance(artist.get_alpha(), (int, float)):
-        alpha = min(alpha, float(artist.get_alpha()))
-    gap = np.abs(np.array([red, green, blue]) - to_rgba(ax.get_facecolor())[:3]).max()
-    return bool(alpha * gap > 0.08)
-
-
-def _any_stands_out(colors: Iterable, artist: Any, ax: Axes) -> bool:
-    return any(_stands_out(color, artist, ax) for color in colors)
+    *rgb, alpha = to_rgba(color)
+    alpha = min(alpha, float(np.max(1 if artist.get_alpha() is None else artist.get_alpha())))
+    return bool(alpha * np.abs(np.subtract(rgb, to_rgba(ax.get_facecolor())[:3])).max() > 0.08)
 
 
 def _in_view(xy: NDArray, ax: Axes) -> bool:
@@ -146,30 +128,23 @@ def _label(artist: Any, ax: Axes) -> str:
         if text and handle is not None and _style(handle) == _style(artist):
             return text
     near = [text for text in ax.texts if text.get_visible() and text.get_text().strip()]
-    same = [text for text in near if _rgb(text.get_color()) == _rgb(_color(artist))]
+    same = [text for text in near if _rgb(_color(text)) == _rgb(_color(artist))]
     if not same and near:  # nearest to one of the line's points, for labels that are all black
         return near[_nearest(artist, near, ax)].get_text().strip()
     return same[0].get_text().strip() if same else ""
-
-
-def _color(artist: Any) -> Any:
-    color = artist.get_color() if hasattr(artist, "get_color") else artist.get_facecolor()
-    return (
-        color
-        if isinstance(color, str) or np.ndim(color) == 1
-        else color[0]
-        if len(color)
-        else "none"
-    )
 
 
 def _rgb(color: Any) -> tuple[float, ...]:
     return tuple(np.round(to_rgba(color)[:3], 2))
 
 
+def _color(artist: Any) -> Any:
+    return artist.get_color() if isinstance(artist, Line2D | Text) else artist.get_facecolor()[0]
+
+
 def _style(artist: Any) -> tuple:
     line = isinstance(artist, Line2D)
-    return (_rgb(_color(artist)), *((_dashes(artist), str(artist.get_marker())) if line else ()))
+    return (_rgb(_color(artist)), *((_dashes(artist), artist.get_marker()) if line else ()))
 
 
 def _nearest(artist: Any, texts: list, ax: Axes) -> int:
@@ -190,23 +165,19 @@ def pictures(ax: Axes) -> list[NDArray]:
     """Return the images on the axes as they are seen: row 0 on top, column 0 on the left."""
     found = []
     image: Any
-    for image in [*ax.images, *ax.collections]:
+    for image in [*ax.images, *(c for c in ax.collections if isinstance(c, QuadMesh))]:
         if not image.get_visible() or image.get_alpha() == 0:
             continue
-        flat, mesh = isinstance(image, AxesImage), isinstance(image, QuadMesh)
-        if flat:
-            array = np.ma.filled(image.get_array(), np.nan)
+        array: NDArray = np.ma.filled(np.ma.asarray(image.get_array()), np.nan)
+        if image in ax.images:
             left, right, bottom, top = image.get_extent()
             rows = (top, bottom) if image.origin == "upper" else (bottom, top)
             columns = (left, right)
-        elif mesh:
+        else:
             corners = image.get_coordinates()
             size = corners.shape[0] - 1, corners.shape[1] - 1
-            values = np.ma.filled(image.get_array(), np.nan)
-            array = values.reshape(size) if values.size == np.prod(size) else values
+            array = array.reshape(size) if array.size == np.prod(size) else array
             rows, columns = corners[[0, -1], 0, 1], corners[0, [0, -1], 0]
-        else:
-            continue
         screen_up = -1 if ax.yaxis_inverted() else 1
         screen_right = -1 if ax.xaxis_inverted() else 1
         if (rows[0] - rows[1]) * screen_up < 0:

@@ -232,7 +232,7 @@ WRONG = {
             _plot(("plot(z, value", "plot(value, z"), ("plot(z, slope", "plot(slope, z")),
             "z belongs on the horizontal",
         ),
-        (PLOT.replace("ax.", "plt.gca().").replace("return ax", "return plt.gca()"), "nothing"),
+        ("import matplotlib.pyplot as plt\n" + PLOT.replace("ax.", "plt.gca().").replace("return ax", "return plt.gca()"), "nothing"),
     ],
     "gradient_factors": [
         (
