@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from helpers import activations
 from helpers.explorer import Explorer
-from helpers.mnist_comparison.plots import CLIP, clipped
+from helpers.mnist_comparison.plots import CLIP, by_unit, clipped
 from helpers.mnist_comparison.search import Runs
+from helpers.palette import BLUE
 
 PAD = 280  # pixels of the pad, ten for each of the image's
 STROKE = 22  # width of a stroke on the pad: about two pixels of the image
@@ -37,31 +38,27 @@ def runs(runs: Runs, x: Tensor, y: Tensor, chosen: Mapping[str, float]) -> Explo
         y: (n,) their labels.
         chosen: unit's name to the rate that is shown first.
     """
-    runs = dict(runs)
-    units = list(dict.fromkeys(unit for unit, _, _ in runs))
-    rates = sorted({rate for _, rate, _ in runs})
-    seed = next(iter(runs))[2]
+    found = {(unit, rate): run for (unit, rate, _), run in runs.items()}
+    units = list(dict.fromkeys(unit for unit, _ in found))
+    epochs = next(iter(found.values())).history.epochs
     figure = Figure(figsize=(9.2, 3.1), dpi=90, layout="constrained")
     losses, shares, matrix = figure.subplots(1, 3, width_ratios=(1, 1, 0.85))
-    epochs = next(iter(runs.values())).history.epochs
-    lines = {}
-    for ax, kind in ((losses, "loss"), (shares, "accuracy")):
-        for part, style in (("train", "-"), ("validation", "--")):
-            (line,) = ax.plot(epochs, np.ones(len(epochs)), style, label=part, color="#0072B2")
-            lines[f"{part}_{kind}"] = line
-        ax.set(xlabel="epoch", xlim=(0, epochs[-1]))
     losses.set(title="loss in nats", yscale="log", ylim=(1e-4, CLIP * 1.2))
     shares.set(title="accuracy", ylim=(0, 1.02))
+    lines = []  # in the order of `History.curves`
+    for label, style in (("train", "-"), ("validation", "--")):
+        for ax in (losses, shares):
+            lines += ax.plot(epochs, np.ones(len(epochs)), style, label=label, color=BLUE)
+            ax.set(xlabel="epoch", xlim=(0, epochs[-1]))
     shares.legend(loc="lower right")
     picture = matrix.imshow(np.zeros((10, 10)), cmap="Blues", vmin=0, vmax=1)
     matrix.set(title="digit (row) taken for (column)", xticks=range(10), yticks=range(10))
     matrix.grid(visible=False)
 
     def redraw(unit: str, rate: float) -> str:
-        run = runs[unit, rate, seed]
-        for name, line in lines.items():
-            values = getattr(run.history, name)
-            line.set_ydata(clipped(values) if name.endswith("loss") else values)
+        run = found[unit, rate]
+        for line, curve in zip(lines, run.history.curves(), strict=True):
+            line.set_ydata(clipped(curve) if line.axes is losses else curve)
             line.set_color(activations.get(unit).color)
         counts = confusion_counts(run.model(), x, y)
         picture.set_data(counts / np.maximum(counts.sum(1, keepdims=True), 1))
@@ -73,14 +70,12 @@ def runs(runs: Runs, x: Tensor, y: Tensor, chosen: Mapping[str, float]) -> Explo
             f"{digit} taken for {taken}, {errors.max()} times of {counts[digit].sum()}."
         )
 
+    names = [(activations.get(unit).label, unit) for unit in units]
+    rates = [(f"{rate:.4f}", rate) for rate in sorted({rate for _, rate in found})]
     controls = {
-        "unit": widgets.Dropdown(
-            options=[(activations.get(unit).label, unit) for unit in units], description="Unit"
-        ),
+        "unit": widgets.Dropdown(options=names, description="Unit"),
         "rate": widgets.SelectionSlider(
-            options=[(f"{rate:.4f}", rate) for rate in rates],
-            value=chosen[units[0]],
-            description="Learning rate",
+            options=rates, value=chosen[units[0]], description="Learning rate"
         ),
     }
     return Explorer(figure, redraw, controls)
@@ -96,19 +91,13 @@ def centred(drawing: Image.Image) -> NDArray[np.float32]:
     if box is None:
         return np.zeros((28, 28), np.float32)
     ink = drawing.crop(box)
-    factor = INK_BOX / max(ink.size)
-    size = [max(1, round(side * factor)) for side in ink.size]
-    small = np.asarray(ink.resize((size[0], size[1]), Image.Resampling.BOX), np.float32)
-    rows, columns = np.indices(small.shape)
-    mass = small.sum()
-    top = round(14 - float((rows * small).sum() / mass) - 0.5)
-    left = round(14 - float((columns * small).sum() / mass) - 0.5)
-    top, left = (
-        int(np.clip(corner, 0, 28 - side))
-        for corner, side in zip((top, left), small.shape, strict=True)
-    )
+    width, height = (max(1, round(side * INK_BOX / max(ink.size))) for side in ink.size)
+    small = np.asarray(ink.resize((width, height), Image.Resampling.BOX), np.float32)
+    centre = (np.indices(small.shape) * small).sum((1, 2)) / small.sum()
+    corner = np.round(13.5 - centre).clip(0, [28 - height, 28 - width])
+    top, left = corner.astype(int)
     image = np.zeros((28, 28), np.float32)
-    image[top : top + small.shape[0], left : left + small.shape[1]] = small
+    image[top : top + height, left : left + width] = small
     return image
 
 
@@ -129,32 +118,27 @@ class DigitPad(Explorer):
             y: (n,) their labels.
         """
         self._models, self._x, self._y = dict(models), x, y
-        self._drawing = Image.new("L", (PAD, PAD))
-        self._point: tuple[float, float] | None = None
-        self._drawn = False
+        self._drawing: Image.Image | None = None  # None while a test image is on the pad
+        self._point: tuple[float, float] | None = None  # where the stroke is, if there is one
         figure = Figure(figsize=(7.4, 2.9), dpi=90, layout="constrained")
         seen, says = figure.subplots(1, 2, width_ratios=(1, 2.4))
         self._seen = seen.imshow(np.zeros((28, 28)), cmap="gray_r", vmin=0, vmax=255)
         seen.set(title="what the networks see", xticks=[], yticks=[])
-        seen.grid(visible=False)
-        self._shares = says.imshow(
-            np.zeros((len(models), 10)), cmap="Blues", vmin=0, vmax=1, aspect="auto"
-        )
+        shares = np.zeros((len(models), 10))
+        self._shares = says.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         says.set_yticks(range(len(models)), [activations.get(unit).label for unit in models])
         says.set(title="share given to each digit", xticks=range(10))
-        says.grid(visible=False)
-        self._marks = [
-            says.text(0, i, "", ha="center", va="center", fontsize="small")
-            for i in range(len(models))
-        ]
+        for ax in (seen, says):
+            ax.grid(visible=False)
+        middle = {"ha": "center", "va": "center", "fontsize": "small"}
+        self._marks = [says.text(0, i, "", **middle) for i in range(len(models))]
         self.canvas = Canvas(width=PAD, height=PAD, layout={"border": "1px solid gray"})
         self.canvas.on_mouse_down(self.press)
         self.canvas.on_mouse_move(self.move)
         self.canvas.on_mouse_up(self.release)
         self.canvas.on_mouse_out(self.release)
-        last = len(y) - 1
-        choice = widgets.BoundedIntText(value=0, min=0, max=last, description="Test image")
-        self._blank()
+        choice = widgets.BoundedIntText(min=0, max=len(y) - 1, description="Test image")
+        self._wipe(None)
         super().__init__(figure, self._answer, {"image": choice}, {"Clear": self._clear})
         buttons, picture, words = self.children  # type: ignore[has-type]
         wrap = {"flex_flow": "row wrap", "align_items": "center"}
@@ -162,10 +146,8 @@ class DigitPad(Explorer):
 
     def press(self, x: float, y: float) -> None:
         """Begin a stroke; the first one takes the test image off the pad."""
-        if not self._drawn:
-            self._drawn = True
-            self._drawing = Image.new("L", (PAD, PAD))
-            self._blank()
+        if self._drawing is None:
+            self._clear()
         self._point = (x, y)
         self._stroke(x, y)
 
@@ -183,26 +165,24 @@ class DigitPad(Explorer):
     @property
     def pixels(self) -> NDArray[np.float32]:
         """What the networks see, (28, 28), 0 to 255."""
-        if self._drawn:
+        if self._drawing:
             return centred(self._drawing)
         return self._x[self.controls["image"].value].reshape(28, 28).numpy()
 
     def _changed(self, change: Mapping) -> None:
-        self._drawn = False
-        self._blank()
+        self._wipe(None)
         super()._changed(change)
 
     def _reset(self) -> Mapping[str, int]:
-        self._drawn = False
-        self._blank()
+        self._wipe(None)
         return super()._reset()
 
     def _clear(self) -> Mapping[str, int]:
-        self._drawn, self._drawing = True, Image.new("L", (PAD, PAD))
-        self._blank()
+        self._wipe(Image.new("L", (PAD, PAD)))
         return {}
 
-    def _blank(self) -> None:
+    def _wipe(self, drawing: Image.Image | None) -> None:
+        self._drawing = drawing
         with hold_canvas():
             self.canvas.fill_style = "black"
             self.canvas.fill_rect(0, 0, PAD, PAD)
@@ -212,6 +192,7 @@ class DigitPad(Explorer):
 
     def _stroke(self, x: float, y: float) -> None:
         assert self._point is not None
+        assert self._drawing is not None
         pen, half = ImageDraw.Draw(self._drawing), STROKE / 2
         pen.line([*self._point, x, y], fill=255, width=STROKE)
         pen.ellipse([x - half, y - half, x + half, y + half], fill=255)
@@ -223,24 +204,19 @@ class DigitPad(Explorer):
     def _answer(self, image: int) -> str:
         pixels = self.pixels
         self._seen.set_data(pixels)
-        flat = torch.from_numpy(np.ascontiguousarray(pixels)).reshape(1, 784)
+        flat = torch.tensor(pixels).reshape(1, 784)
         with torch.no_grad():
-            shares = np.stack(
-                [torch.softmax(model(flat), 1)[0].numpy() for model in self._models.values()]
-            )
+            answers = [model(flat).softmax(1)[0].numpy() for model in self._models.values()]
+        shares = np.stack(answers)
         self._shares.set_data(shares)
-        answers = shares.argmax(1)
-        for row, (mark, digit) in enumerate(zip(self._marks, answers, strict=True)):
-            mark.set(text=f"{shares[row, digit]:.2f}", x=digit)
-            mark.set_color("white" if shares[row, digit] > 0.6 else "black")
+        digits = dict(zip(self._models, shares.argmax(1), strict=True))
+        for mark, row, digit in zip(self._marks, shares, digits.values(), strict=True):
+            mark.set(text=f"{row[digit]:.2f}", x=digit)
+            mark.set_color("white" if row[digit] > 0.6 else "black")
         if not pixels.any():
             return "The pad is empty: draw a digit, or choose a test image."
-        what = "Your digit" if self._drawn else f"Test image {image}, a {int(self._y[image])}"
-        said = ", ".join(
-            f"{activations.get(unit).label} {digit}"
-            for unit, digit in zip(self._models, answers, strict=True)
-        )
-        return f"{what}; the networks say: {said}."
+        what = "Your digit" if self._drawing else f"Test image {image}, a {int(self._y[image])}"
+        return f"{what}; the networks say: {by_unit(digits)}."
 
 
 def digit_pad(models: Mapping[str, nn.Module], x: Tensor, y: Tensor) -> DigitPad:

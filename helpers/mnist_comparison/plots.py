@@ -1,53 +1,42 @@
-"""Figures of notebook 03: digits, the curves of training runs, and the learned Swish functions.
+"""Figures of notebook 03: the curves of training runs, tables of rates, the learned Swish.
 
 A loss that became NaN does not vanish: its curve goes on along the upper edge of the panel, where
 every loss above the clip is drawn, and ends in a cross.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
 from helpers import activations
-from helpers.plotting import axes_or_new, label_lines, unit_style
-from helpers.training import History
+from helpers.palette import GREY, ORANGE, SHADE
+from helpers.plotting import label_lines, unit_style
 
-PANELS = (
-    ("train_loss", "training loss"),
-    ("validation_loss", "validation loss"),
-    ("train_accuracy", "training accuracy"),
-    ("validation_accuracy", "validation accuracy"),
-)
 CLIP = 100.0  # losses above are drawn at this height
-RATE_COLORS = "viridis"
+DASHES = ("-", "--", "-.", ":")
 
 
-def digits(
-    images: ArrayLike, captions: Sequence[str], axes: Sequence[Axes] | None = None
-) -> Sequence[Axes]:
-    """Draw each image in a panel of its own, under its caption.
+class Curves(Protocol):
+    """What is drawn of a run: the epochs of its records, and four curves over them."""
 
-    Args:
-        images: (n, 28, 28) or (n, 784), 0 to 255, dark on white.
-        captions: n captions.
-        axes: n axes, by default those of a new figure.
-    """
-    pictures = np.asarray(images).reshape(len(captions), 28, 28)
-    if axes is None:
-        size = (1.35 * len(captions), 1.7)
-        axes = list(plt.subplots(1, len(captions), figsize=size, squeeze=False)[1].flat)
-    for ax, picture, caption in zip(axes, pictures, captions, strict=True):
-        ax.imshow(picture, cmap="gray_r", vmin=0, vmax=255)
-        ax.set_title(caption, fontsize="small", loc="center")
-        ax.set_axis_off()
-    return axes
+    @property
+    def epochs(self) -> NDArray: ...  # noqa: D102
+
+    def curves(self) -> tuple[NDArray, ...]:
+        """Return training loss and accuracy, then validation loss and accuracy."""
+
+
+def by_unit(values: Mapping[str, Any], form: str = "") -> str:
+    """Return the values as words, each after its unit's label: "ReLU 0.938, Sigmoid 0.589"."""
+    words = (f"{activations.get(unit).label} {value:{form}}" for unit, value in values.items())
+    return ", ".join(words)
 
 
 def clipped(losses: ArrayLike) -> NDArray[np.float64]:
@@ -55,130 +44,108 @@ def clipped(losses: ArrayLike) -> NDArray[np.float64]:
     return np.minimum(np.nan_to_num(np.asarray(losses, float), nan=CLIP, posinf=CLIP), CLIP)
 
 
-def _curve(ax: Axes, history: History, name: str, **style: Any) -> None:
-    values = getattr(history, name)
-    losses = name.endswith("loss")
-    drawn = clipped(values) if losses else values
-    (line,) = ax.plot(history.epochs, drawn, **style)
-    if not np.isfinite(history.train_loss[-1]):
-        ax.plot(history.epochs[-1], drawn[-1], "x", color=line.get_color(), clip_on=False, ms=7)
-
-
-def _panels(title: str, epochs: float, floor: float) -> tuple[Figure, NDArray]:
+def _panels(runs: Sequence[Curves], styles: Sequence[Mapping[str, Any]], title: str) -> Figure:
+    """Return a figure of loss above accuracy, of training and of validation, a curve for a run."""
     figure, axes = plt.subplots(2, 2, figsize=(9.4, 5.6), sharex=True)
-    for ax, (name, label) in zip(axes.flat, PANELS, strict=True):
-        ax.set(title=label, xlim=(0, epochs))
-        if name.endswith("loss"):
-            ax.set(yscale="log", ylim=(floor, CLIP * 1.15), ylabel="cross-entropy in nats")
-        else:
-            ax.set(ylim=(0, 1.02), ylabel="share classified rightly")
-            ax.axhline(0.1, color="0.6", linewidth=0.9, zorder=0)
-            ax.text(0.995, 0.14, "chance", transform=ax.transAxes, color="0.35", ha="right")
-    for ax in axes[1]:
-        ax.set_xlabel("epoch")
     figure.suptitle(title, x=0.01, ha="left")
-    return figure, axes
+    lowest = min(clipped(run.curves()[k]).min() for run in runs for k in (0, 2))
+    floor = 10 ** np.floor(np.log10(max(lowest, 1e-6)))
+    for part, (above, below) in zip(("training", "validation"), axes.T, strict=True):
+        above.set(title=f"{part} loss", yscale="log", ylim=(floor, CLIP * 1.15))
+        above.set_ylabel("cross-entropy in nats")
+        below.set(title=f"{part} accuracy", ylim=(0, 1.02), ylabel="share classified rightly")
+        below.set(xlabel="epoch", xlim=(0, runs[0].epochs[-1]))
+        below.axhline(0.1, color=SHADE, linewidth=0.9, zorder=0)
+        below.text(0.995, 0.14, "chance", transform=below.transAxes, color=GREY, ha="right")
+    for run, style in zip(runs, styles, strict=True):
+        diverged = not np.isfinite(run.curves()[0][-1])
+        for k, (ax, curve) in enumerate(zip(axes.T.flat, run.curves(), strict=True)):
+            drawn = curve if k % 2 else clipped(curve)
+            (line,) = ax.plot(run.epochs, drawn, **style)
+            if diverged:
+                ax.plot(run.epochs[-1], drawn[-1], "x", color=line.get_color(), clip_on=False, ms=7)
+    return figure
 
 
-def _floor(histories: Sequence[History]) -> float:
-    smallest = min(np.nanmin(clipped([h.train_loss, h.validation_loss])) for h in histories)
-    return 10 ** np.floor(np.log10(max(smallest, 1e-6)))
-
-
-def curves_by_unit(histories: Mapping[str, History], title: str) -> Figure:
+def curves_by_unit(histories: Mapping[str, Curves], title: str) -> Figure:
     """Return four panels, training and validation × loss and accuracy, with one curve a unit.
 
     Args:
         histories: unit's name to its curves; all of the same epochs.
         title: title of the figure.
     """
-    runs = list(histories.values())
-    figure, axes = _panels(title, runs[0].epochs[-1], _floor(runs))
-    for ax, (name, _) in zip(axes.flat, PANELS, strict=True):
-        for unit, history in histories.items():
-            _curve(ax, history, name, **unit_style(unit))
-    for ax in axes[:, 1]:
+    figure = _panels(list(histories.values()), [unit_style(unit) for unit in histories], title)
+    for ax in figure.axes[1::2]:
         label_lines(ax)
     return figure
 
 
-def curves_by_rate(histories: Mapping[float, History], unit: str, title: str) -> Figure:
+def curves_by_rate(histories: Mapping[float, Curves], title: str) -> Figure:
     """Return the same four panels for one unit, with one curve a learning rate.
 
-    Light curves are high rates, labelled in the right column; a cross ends a diverged run.
+    Light curves are high rates; a cross ends a diverged run.
 
     Args:
-        histories: learning rate to curves; all of the same epochs.
-        unit: the unit's name.
-        title: what to add to the unit's name in the figure's title.
+        histories: learning rate to curves, in ascending order; all of the same epochs.
+        title: title of the figure.
     """
-    runs = list(histories.values())
-    label = activations.get(unit).label
-    figure, axes = _panels(f"{label}{title}", runs[0].epochs[-1], _floor(runs))
-    rates = sorted(histories)
-    norm = LogNorm(rates[0], rates[-1] * 6) if len(rates) > 1 else Normalize(0, 1)
-    styles = ["-", "--", "-.", ":"]
-    for ax, (name, _) in zip(axes.flat, PANELS, strict=True):
-        for i, rate in enumerate(rates):
-            color = plt.get_cmap(RATE_COLORS)(norm(rate))
-            style = {"color": color, "linestyle": styles[i % len(styles)], "linewidth": 1.5}
-            _curve(ax, histories[rate], name, label=f"{rate:.4f}", **style)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
+    rates = list(histories)
+    colors = plt.get_cmap("viridis")(LogNorm(rates[0], rates[-1] * 6)(rates))
+    styles = [
+        {"color": color, "linestyle": DASHES[i % 4], "linewidth": 1.5, "label": f"{rate:.4f}"}
+        for i, (rate, color) in enumerate(zip(rates, colors, strict=True))
+    ]
+    figure = _panels(list(histories.values()), styles, title)
     figure.legend(
-        handles, labels, loc="outside right center", title="learning rate", handlelength=3
+        *figure.axes[0].get_legend_handles_labels(),
+        loc="outside right center",
+        title="learning rate",
+        handlelength=3,
     )
     return figure
 
 
 def rate_grid(
-    accuracy: ArrayLike,
-    outcomes: Sequence[Sequence[str]],
-    units: Sequence[str],
+    accuracy: Mapping[str, Sequence[float]],
+    outcomes: Mapping[str, Sequence[str]],
     rates: Sequence[float],
-    chosen: Mapping[str, float] | None = None,
+    chosen: Mapping[str, float],
     ax: Axes | None = None,
-    label: str = "validation accuracy",
 ) -> Axes:
-    """Draw a table of runs, units down and rates across, shaded by accuracy.
+    """Draw a table of runs, units down and rates across, shaded by validation accuracy.
 
     A run that diverged shows ×, one at chance a dash, and the chosen rate of a unit is framed.
 
     Args:
-        accuracy: (units, rates), from 0 to 1.
-        outcomes: (units, rates) of `learned`, `at chance` or `diverged`.
-        units: names of the units.
+        accuracy: unit's name to one accuracy a rate, from 0 to 1.
+        outcomes: unit's name to one of `learned`, `at chance` or `diverged` a rate.
         rates: learning rates.
         chosen: unit's name to the rate to be framed.
         ax: where to draw, by default a new figure.
-        label: what the shade means.
     """
-    ax = axes_or_new(ax)
-    accuracy = np.asarray(accuracy)
-    learned = np.array(outcomes) == "learned"
-    shade = np.where(learned, accuracy, np.nan)
+    ax = ax or plt.subplots(figsize=(9, 3.6))[1]
+    values = np.array(list(accuracy.values()))
+    shade = np.where(np.array(list(outcomes.values())) == "learned", values, np.nan)
     image = ax.imshow(shade, cmap="Blues", vmin=0.1, vmax=1.0, aspect="auto")
     symbols = {"diverged": "×", "at chance": "–"}
-    for i, unit in enumerate(units):
-        for j, rate in enumerate(rates):
-            text = symbols.get(outcomes[i][j]) or f"{accuracy[i, j]:.3f}"
-            dark = learned[i, j] and accuracy[i, j] > 0.75
-            ax.text(j, i, text, ha="center", va="center", color="white" if dark else "black")
-            if chosen and chosen.get(unit) == rate:
-                box = Rectangle((j - 0.46, i - 0.43), 0.92, 0.86, fill=False, lw=2.2, ec="#D55E00")
-                ax.add_patch(box)
+    for (i, j), value in np.ndenumerate(values):
+        text = symbols.get(list(outcomes.values())[i][j]) or f"{value:.3f}"
+        color = "white" if shade[i, j] > 0.75 else "black"
+        ax.text(j, i, text, ha="center", va="center", color=color)
+    for i, unit in enumerate(accuracy):
+        corner = (list(rates).index(chosen[unit]) - 0.46, i - 0.43)
+        ax.add_patch(Rectangle(corner, 0.92, 0.86, fill=False, linewidth=2.2, edgecolor=ORANGE))
     ax.set_xticks(range(len(rates)), [f"{rate:.4f}" for rate in rates])
-    ax.set_yticks(range(len(units)), [activations.get(unit).label for unit in units])
+    ax.set_yticks(range(len(accuracy)), [activations.get(unit).label for unit in accuracy])
     ax.set_xlabel("learning rate      (× diverged, – at chance)")
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
-    plt.colorbar(image, ax=ax, label=label, shrink=0.8)
+    plt.colorbar(image, ax=ax, label="validation accuracy", shrink=0.8)
     return ax
 
 
 def published_beside_ours(
-    published: Mapping[str, float],
-    ours: Mapping[str, Sequence[float]],
-    ax: Axes | None = None,
+    published: Mapping[str, float], ours: Mapping[str, Sequence[float]], ax: Axes | None = None
 ) -> Axes:
     """Draw for each unit the published test accuracy and ours, one dot a seed.
 
@@ -187,12 +154,12 @@ def published_beside_ours(
         ours: unit's name to one accuracy a seed.
         ax: where to draw, by default a new figure.
     """
-    ax = axes_or_new(ax)
+    ax = ax or plt.subplots(figsize=(7.5, 3))[1]
     for i, (unit, accuracies) in enumerate(ours.items()):
-        style = unit_style(unit)
-        ax.plot(accuracies, [i] * len(accuracies), "o", color=style["color"], alpha=0.75)
+        color = activations.get(unit).color
+        ax.plot(accuracies, [i] * len(accuracies), "o", color=color, alpha=0.75)
         ax.plot(published[unit], i, "|", color="black", markersize=18, markeredgewidth=2)
-    ax.set_yticks(range(len(ours)), [unit_style(unit)["label"] for unit in ours])
+    ax.set_yticks(range(len(ours)), [activations.get(unit).label for unit in ours])
     ax.set_ylim(len(ours) - 0.4, -0.6)
     ax.set_xlabel("test accuracy      (● ours, one a seed   | published)")
     return ax
@@ -202,35 +169,17 @@ def learned_swish(betas: Sequence[float], ax: Axes | None = None) -> Axes:
     """Draw z s(βz) for each layer's learned β, ReLU in grey behind them.
 
     Args:
-        betas: one β a hidden layer.
+        betas: one β a hidden layer, at most four.
         ax: where to draw, by default a new figure.
     """
-    ax = axes_or_new(ax)
+    ax = ax or plt.subplots(figsize=(6.4, 3.4))[1]
     reach = 6 / max(min(abs(beta) for beta in betas), 0.1)
-    z = np.linspace(-reach, reach, 401)
-    ax.plot(z, activations.relu(z), color="0.7", linewidth=1, label="_ReLU")
-    ax.annotate(
-        "ReLU", (reach * 0.8, reach * 0.8), (-34, 2), textcoords="offset points", color="0.4"
-    )
-    for layer, (beta, style) in enumerate(
-        zip(betas, ("-", "--", "-.", ":"), strict=False), start=1
-    ):
-        line = {"color": unit_style("swish")["color"], "linestyle": style}
-        ax.plot(z, activations.swish(z, beta), label=f"layer {layer}: β = {beta:.3f}", **line)
+    z, end = np.linspace(-reach, reach, 401), 0.8 * reach
+    ax.plot(z, activations.relu(z), color=SHADE, linewidth=1)
+    ax.annotate("ReLU", (end, end), (-34, 2), textcoords="offset points", color=GREY)
+    for layer, beta in enumerate(betas):
+        own = {"linestyle": DASHES[layer], "label": f"layer {layer + 1}: β = {beta:.3f}"}
+        ax.plot(z, activations.swish(z, beta), **unit_style("swish") | own)
     ax.legend(loc="upper left", handlelength=3)
     ax.set(xlabel="pre-activation $z$", ylabel=r"$z\, s(\beta z)$")
-    return ax
-
-
-def confusion(counts: ArrayLike, ax: Axes | None = None) -> Axes:
-    """Draw a confusion matrix: rows are true digits, columns what the network says.
-
-    Args:
-        counts: (10, 10) whole numbers.
-        ax: where to draw, by default a new figure.
-    """
-    ax = axes_or_new(ax)
-    ax.imshow(np.log1p(np.asarray(counts)), cmap="Blues")
-    ax.set(xlabel="network says", ylabel="digit is", xticks=range(10), yticks=range(10))
-    ax.grid(visible=False)
     return ax
