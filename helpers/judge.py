@@ -308,7 +308,7 @@ def _name_error(shell: Any, kind: type, error: NameError, tb: Any, tb_offset: in
     """Tell a check that is run before its answer exists what to do; show any other NameError."""
     last = traceback.extract_tb(tb)[-1]
     called = re.match(r"check\.(\w+)\(", last.line or "")
-    if called is None or last.name not in ("<module>", "<cell line: 1>"):
+    if called is None or not re.match(r"<(module|cell line: \d+)>", last.name):
         shell.showtraceback((kind, error, tb), tb_offset=tb_offset)
     elif os.environ.get("NBGRADER_EXECUTION"):
         shell.showtraceback((kind, error, tb), tb_offset=tb_offset)
