@@ -54,9 +54,10 @@ release: setup-dev ## generate the student notebooks from the solutions
 grade-demo: setup-dev ## grade a blank, a solved and a careless submission in scratch courses
 	$(VENV_PYTHON) tools/grade_demo.py
 
-bench: setup-dev ## measure the search and the explorers (ARGS=--whole: the search in full)
+bench: setup-dev ## measure search, explorers and verdicts (ARGS=--whole: the search in full)
 	$(VENV_PYTHON) -m benchmarks.search $(ARGS)
 	$(VENV_PYTHON) -m benchmarks.explorers --json build/bench_explorers.json
+	$(VENV_PYTHON) -m benchmarks.verdicts --json build/bench_verdicts.json
 
 # Without torch's parts for graphics cards, which come with it on Linux only.
 lock: setup-dev ## write the versions in .venv to requirements.lock (after a green make test)
