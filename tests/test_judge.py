@@ -225,6 +225,18 @@ def test_a_mistake_is_named_only_where_it_explains_every_input(double):
     assert "This is" not in double.verdict(written("f = lambda x: x**2")).message
 
 
+def test_the_checks_draws_learned_by_heart_fail_the_hidden_test(double):
+    seen = []
+    double.verdict(lambda x: seen.append(x) or 2 * x)
+
+    def by_heart(x):
+        return 2 * x if any(np.array_equal(x, known) for known in seen) else 0 * x
+
+    assert double.verdict(by_heart).state is State.RIGHT
+    with pytest.raises(AssertionError, match="wrong value"):
+        double.grade(by_heart)
+
+
 def test_a_check_prints_remembers_and_raises_for_nbgrader(double, capsys, monkeypatch):
     monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
     double(written("f = lambda x: x / 2"))
