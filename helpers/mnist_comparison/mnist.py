@@ -6,8 +6,6 @@ drawn from fonts stand in, and that is announced. Data: Y. LeCun, C. Cortes and 
 The MNIST database of handwritten digits (1998).
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import math
@@ -46,7 +44,7 @@ class _Titled:
     is_real: bool
 
     def title(self, text: str) -> str:
-        """`text`, followed by a remark in parentheses unless the data are MNIST itself."""
+        """Return the text, with a remark in parentheses unless the data are MNIST itself."""
         return text if self.is_real else f"{text} (stand-in digits, not MNIST)"
 
 
@@ -67,6 +65,7 @@ class Mnist(_Titled):
     digest: str
 
     def __repr__(self) -> str:
+        """Return one line: what it is, how much, and the start of the digest."""
         sizes = f"{len(self.train_images):,} training and {len(self.test_images):,} test images"
         return f"<{self.source}: {sizes}, sha256 {self.digest[:8]}>"
 
@@ -89,6 +88,7 @@ class Split(_Titled):
     digest: str
 
     def __repr__(self) -> str:
+        """Return one line: what it is, how much, and the start of the digest."""
         sizes = " / ".join(f"{len(y):,}" for y in (self.train_y, self.validation_y, self.test_y))
         return f"<{self.source}: {sizes} to train / validate / test, sha256 {self.digest[:8]}>"
 
@@ -99,7 +99,7 @@ def load(
     require_real: bool | None = None,
     allow_download: bool = True,
 ) -> Mnist:
-    """MNIST from MNIST_DIR, else from `folder`, else downloaded into it, else the stand-in.
+    """Return MNIST from MNIST_DIR, else from `folder`, else downloaded, else the stand-in.
 
     Files may be plain or gzipped, and lie in the folder itself or below it in torchvision's
     `MNIST/raw`. A folder that MNIST_DIR names must hold all four files, sound: it is never passed
@@ -133,7 +133,7 @@ def load(
 
 
 def stand_in(seed: int = 0, train: int = 12000, test: int = 10000) -> Mnist:
-    """Digits drawn from fonts in the place of MNIST, the same for the same arguments.
+    """Return digits drawn from fonts, in the place of MNIST; the same for the same arguments.
 
     Args:
         seed: seeds the generator; the global random state is neither read nor changed.
@@ -152,7 +152,7 @@ def stand_in(seed: int = 0, train: int = 12000, test: int = 10000) -> Mnist:
 
 
 def split(data: Mnist, used: int = 12000, validation_fraction: float = 0.2) -> Split:
-    """The first `used` training images, the last of them held out to validate; all test images.
+    """Return the first `used` training images, the last of them to validate; all test images.
 
     Args:
         data: what `load` or `stand_in` returned.
@@ -169,22 +169,23 @@ def split(data: Mnist, used: int = 12000, validation_fraction: float = 0.2) -> S
             f"validation_fraction is {validation_fraction!r}; give a number in (0, 1) that leaves "
             f"at least one of the {used} images to train and one to validate on"
         )
-    x, y = _tensors(data.train_images[:used], data.train_labels[:used])
     cut = used - held_out
-    test = _tensors(data.test_images, data.test_labels)
-    return Split(x[:cut], y[:cut], x[cut:], y[cut:], *test, data.source, data.is_real, data.digest)
+    parts = []
+    for images, labels in (
+        (data.train_images[:cut], data.train_labels[:cut]),
+        (data.train_images[cut:used], data.train_labels[cut:used]),
+        (data.test_images, data.test_labels),
+    ):
+        x = torch.tensor(images.reshape(len(images), -1), dtype=torch.float32)
+        parts += [x, torch.tensor(labels)]
+    return Split(*parts, data.source, data.is_real, data.digest)
 
 
 def _whole(name: str, value: object, low: int, high: float = math.inf) -> None:
-    """Raises ValueError unless `value` is a whole number from `low` to `high`."""
+    """Raise ValueError unless `value` is a whole number from `low` to `high`."""
     if not isinstance(value, (int, np.integer)) or not low <= value <= high:
         upwards = "upwards" if math.isinf(high) else f"to {high}"
         raise ValueError(f"{name} is {value!r}; give a whole number from {low} {upwards}")
-
-
-def _tensors(images: np.ndarray, labels: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    """Images as float32 (n, 784) and labels as int64 (n,), both copies."""
-    return torch.tensor(images.reshape(len(images), -1), dtype=torch.float32), torch.tensor(labels)
 
 
 def _from_mnist_dir(folder: Path) -> Mnist:
@@ -214,7 +215,7 @@ def _from_home(home: Path, allow_download: bool) -> Mnist:
 
 
 def _find(folder: Path, name: str) -> Path | None:
-    """Where the file lies: plain or gzipped, in `folder` or below it in torchvision's layout."""
+    """Return where the file lies: plain or gzipped, in `folder` or below it as torchvision does."""
     places = (folder, folder / download.RAW)
     paths = (place / f"{name}{suffix}" for place in places for suffix in ("", ".gz"))
     return next((path for path in paths if os.path.isfile(path)), None)
@@ -225,29 +226,25 @@ def _missing(folder: Path) -> list[str]:
 
 
 def _read_all(folder: Path) -> Mnist:
-    """The four files of `folder`, each verified."""
+    """Return the four files of `folder`, each verified."""
     arrays = [_read(_find(folder, name) or folder / name, name) for name in SHA256]
     digest = hashlib.sha256("".join(SHA256.values()).encode()).hexdigest()
-    return Mnist(arrays[0], arrays[1], arrays[2], arrays[3], "MNIST", True, digest)
+    return Mnist(*arrays, "MNIST", True, digest)
 
 
 def _read(path: Path, name: str) -> np.ndarray:
-    """The file's array, verified: uint8 (n, 28, 28) for images, int64 (n,) for labels."""
-    content, axes = _content(path), 3 if "idx3" in name else 1
-    header = 4 + 4 * axes
-    if len(content) < header or content[:4] != bytes((0, 0, 8, axes)):
-        raise _damaged(path, f"its header is not that of an IDX file of bytes with {axes} axes")
-    shape = struct.unpack(f">{axes}I", content[4:header])
-    if len(content) - header != math.prod(shape):
-        raise _damaged(path, f"of {math.prod(shape)} bytes it holds {len(content) - header}")
+    """Return the file's array, verified: uint8 (n, 28, 28) for images, int64 (n,) for labels."""
+    content = _content(path)
     if hashlib.sha256(content).hexdigest() != SHA256[name]:
-        raise _damaged(path, "its SHA-256 is not that of MNIST")
-    array = np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
+        raise _damaged(path, f"the SHA-256 of its {len(content)} bytes is not that of MNIST")
+    axes = content[3]  # the IDX format: a head of type and number of axes, then their lengths
+    shape = struct.unpack_from(f">{axes}I", content, 4)
+    array = np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * axes).reshape(shape)
     return array.astype(np.int64) if axes == 1 else array.copy()
 
 
 def _content(path: Path) -> bytes:
-    """The file's content, unpacked; not to be trusted before it is verified."""
+    """Return the file's content, unpacked; not to be trusted before it is verified."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
             return file.read(LARGEST)

@@ -6,8 +6,6 @@ displacement (P. Simard, D. Steinkraus and J. Platt, Best practices for convolut
 networks applied to visual document analysis, 2003).
 """
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 
@@ -35,7 +33,7 @@ BATCH = 500  # images drawn at once, so that the arrays stay in the cache
 
 
 def draw(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """`count` images (uint8, 0–255, shape (count, 28, 28)) and their labels (int64, 0–9).
+    """Return images (uint8, 0–255, shape (count, 28, 28)) and their labels (int64, 0–9).
 
     All arithmetic is in float64 and rounded to the nearest sample, so that the same `rng` gives the
     same images whatever the platform.
@@ -54,12 +52,12 @@ def draw(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sample(z: np.ndarray) -> np.ndarray:
-    """Indices into a large picture of coordinates in pixels from its middle."""
+    """Return indices into a large picture of coordinates in pixels from its middle."""
     return np.clip((z + SIDE / 2) * FINE, 0, SIDE * FINE - 1).astype(np.intp)
 
 
 def _warped(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """What each pixel shows: x and y in pixels from the middle, each of shape (count, 28, 28)."""
+    """Return what each pixel shows: x and y in pixels from the middle, each (count, 28, 28)."""
     bend_x, bend_y = _bends(count, rng)
     angle = rng.uniform(-ROTATION, ROTATION, (count, 1, 1))
     shear = rng.uniform(-SHEAR, SHEAR, (count, 1, 1))
@@ -74,7 +72,7 @@ def _warped(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarra
 
 
 def _bends(count: int, rng: np.random.Generator) -> np.ndarray:
-    """Smooth displacements in pixels, shape (2, count, 28, 28): cosine bells at random knots."""
+    """Return smooth displacements, pixels (2, count, 28, 28): cosine bells at random knots."""
     knots = rng.normal(0, BEND, (2, count, KNOTS, KNOTS))
     away = np.linspace(0, KNOTS - 1, SIDE)[:, None] - np.arange(KNOTS)
     bells = np.where(abs(away) < 1, (1 + np.cos(np.pi * away)) / 2, 0)  # (28, KNOTS), rows sum to 1
@@ -83,7 +81,7 @@ def _bends(count: int, rng: np.random.Generator) -> np.ndarray:
 
 @cache
 def _pictures() -> np.ndarray:
-    """Every digit, large, in every style (font and stroke width): uint8 (styles, 10, 224, 224)."""
+    """Return each digit, large, in each style (font and stroke): uint8 (styles, 10, 224, 224)."""
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     files = [folder / f"{font}.ttf" for font in FONTS]
     depth = np.stack([[_depth(file, str(digit)) for digit in range(10)] for file in files])
@@ -94,7 +92,7 @@ def _pictures() -> np.ndarray:
 
 
 def _depth(font: Path, digit: str) -> np.ndarray:
-    """How deep inside a digit points lie, in pixels, negative outside: shape (56, 56).
+    """Return how deep inside a digit points lie, in pixels, negative outside: shape (56, 56).
 
     The distance to the outline changes slowly, so a coarse grid of points will do.
     """
@@ -111,12 +109,12 @@ def _depth(font: Path, digit: str) -> np.ndarray:
 
 
 def _places(samples: int) -> np.ndarray:
-    """Where the samples lie along an axis, in pixels from the middle."""
+    """Return where the samples lie along an axis, in pixels from the middle."""
     return (np.arange(SIDE * samples) + 0.5) / samples - SIDE / 2
 
 
 def _outline(font: Path, digit: str) -> tuple[np.ndarray, np.ndarray]:
-    """Starts and ends of the straight pieces of a digit's outline in pixels, each (pieces, 2).
+    """Return starts and ends of the pieces of a digit's outline in pixels, each (pieces, 2).
 
     The digit is `HEIGHT` pixels high and stands in the middle; y points down.
     """
