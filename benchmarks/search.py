@@ -21,9 +21,11 @@ import torch
 
 from helpers.activations import UNITS
 from helpers.mnist_comparison import mnist
-from helpers.mnist_comparison.batched import BLOCK, columns, in_blocks
+from helpers.mnist_comparison.batched import columns
+from helpers.mnist_comparison.passes import in_blocks
 from helpers.mnist_comparison.records import Examples
 from helpers.mnist_comparison.search import default_precision, search
+from helpers.mnist_comparison.shortcuts import BLOCK
 from helpers.networks import MNIST_SIZES
 from helpers.plotting import unit_style, use_style
 
@@ -49,7 +51,7 @@ import json, sys, time
 import numpy as np, torch
 from torch import nn
 from torch.nn import functional as F
-from helpers import mnist
+from helpers.mnist_comparison import mnist
 from helpers.networks import MNIST_SIZES, mlp
 from helpers.training import train
 

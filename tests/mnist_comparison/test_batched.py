@@ -6,7 +6,9 @@ import torch
 
 from helpers import activations
 from helpers.activations import ACTIVATIONS, UNITS
-from helpers.mnist_comparison.batched import columns, forward, in_blocks, initial_batch, train_batch
+from helpers.mnist_comparison import shortcuts
+from helpers.mnist_comparison.batched import columns, initial_batch, train_batch
+from helpers.mnist_comparison.passes import forward, in_blocks
 from helpers.mnist_comparison.slopes import value_and_slope
 from helpers.networks import mlp
 from helpers.training import train
@@ -35,15 +37,14 @@ def data():
 
 @pytest.fixture(autouse=True)
 def several_blocks(monkeypatch):
-    monkeypatch.setattr("helpers.mnist_comparison.batched.BLOCK", 64)
+    monkeypatch.setattr("helpers.mnist_comparison.shortcuts.BLOCK", 64)
 
 
 def fast(unit, lrs, seeds, data, epochs, precision="float32"):
     x, y, validation_x, validation_y = data
     batch = initial_batch(unit, seeds, SIZES, "cpu")
     seen, unseen = (
-        columns(x, y, precision, "cpu"),
-        columns(validation_x, validation_y, precision, "cpu"),
+        columns(*part, precision, "cpu") for part in ((x, y), (validation_x, validation_y))
     )
     with torch.no_grad():
         return train_batch(batch, lrs, seen, unseen, epochs), batch
@@ -53,6 +54,14 @@ def plain(unit, lr, seed, data, epochs):
     torch.manual_seed(seed)
     model = mlp(SIZES, unit)
     return train(model, *data, lr=lr, epochs=epochs, progress=quiet), model
+
+
+def assert_same(mine, theirs, rtol=1e-3, atol=1e-4):
+    """Compare (history, parameters) with those of another run."""
+    for one, other in zip(mine[0].curves(), theirs[0].curves(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=rtol, atol=atol)
+    for name, value in theirs[1].items():
+        np.testing.assert_allclose(mine[1][name], value, rtol=rtol, atol=atol)
 
 
 @pytest.mark.parametrize("unit", ACTIVATIONS)
@@ -77,22 +86,15 @@ def test_fast_and_plain_runs_are_the_same(unit, data):
     lr = 0.002 if unit in ("relu", "leaky_relu", "mish", "swish") else 0.02
     (history,), batch = fast(unit, [lr], [3], data, 40)
     reference, model = plain(unit, lr, 3, data, 40)
-    for mine, theirs in zip(history.curves(), reference.curves(), strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=2e-3, atol=1e-4)
-    for name, value in model.state_dict().items():
-        np.testing.assert_allclose(batch.state_dict(0)[name], value, rtol=2e-3, atol=2e-4)
+    assert_same((history, batch.state_dict(0)), (reference, model.state_dict()), rtol=2e-3)
 
 
 def test_pixels_that_training_never_sees_count_in_validation(data):
-    x, y, validation_x, validation_y = (part.clone() for part in data)
-    x[:, 2:25] = 0
-    blank = x, y, validation_x, validation_y
+    blank = [part.clone() for part in data]
+    blank[0][:, 2:25] = 0
     (history,), batch = fast("tanh", [0.02], [3], blank, 40)
     reference, model = plain("tanh", 0.02, 3, blank, 40)
-    for mine, theirs in zip(history.curves(), reference.curves(), strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=2e-3, atol=1e-4)
-    for name, value in model.state_dict().items():
-        np.testing.assert_allclose(batch.state_dict(0)[name], value, rtol=2e-3, atol=2e-4)
+    assert_same((history, batch.state_dict(0)), (reference, model.state_dict()), rtol=2e-3)
 
 
 def test_blocks_hold_all_that_is_not_zero_and_little_else():
@@ -121,75 +123,55 @@ def test_blocks_of_examples_that_are_zero_throughout():
 
 @pytest.mark.parametrize("size", [1, 64, 199])
 def test_the_size_of_blocks_changes_nothing_but_rounding(size, data, monkeypatch):
-    monkeypatch.setattr("helpers.mnist_comparison.batched.BLOCK", 1000)
+    monkeypatch.setattr(shortcuts, "BLOCK", 1000)
     (whole,), one = fast("swish", [0.002], [3], data, 20)
-    monkeypatch.setattr("helpers.mnist_comparison.batched.BLOCK", size)
+    monkeypatch.setattr(shortcuts, "BLOCK", size)
     (parts,), many = fast("swish", [0.002], [3], data, 20)
-    for mine, theirs in zip(parts.curves(), whole.curves(), strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-4)
-    for name, value in one.state_dict(0).items():
-        np.testing.assert_allclose(many.state_dict(0)[name], value, rtol=1e-3, atol=1e-4)
+    assert_same((parts, many.state_dict(0)), (whole, one.state_dict(0)))
 
 
-@pytest.mark.parametrize("unit", ["tanh", "swish"])
+@pytest.mark.parametrize("unit", ["tanh", "swish", "relu"])
 def test_a_batch_of_runs_is_the_runs_one_by_one(unit, data):
-    lrs, seeds = [0.001, 0.003, 10.0], [0, 1, 2]
+    """Some diverge or die early, and leave the others."""
+    lrs, seeds = [0.001, 10.0, 0.003], [0, 1, 2]
     together, batch = fast(unit, lrs, seeds, data, 30)
     for row, (lr, seed) in enumerate(zip(lrs, seeds, strict=True)):
         (alone,), single = fast(unit, [lr], [seed], data, 30)
-        for mine, theirs in zip(together[row].curves(), alone.curves(), strict=True):
-            np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-4)
-        for name, value in single.state_dict(0).items():
-            np.testing.assert_allclose(batch.state_dict(row)[name], value, rtol=1e-3, atol=1e-4)
+        assert_same((together[row], batch.state_dict(row)), (alone, single.state_dict(0)))
 
 
 @pytest.mark.parametrize(
-    ("unit", "lr"), [("relu", 1.0), ("swish", 0.1), ("mish", 300.0), ("tanh", 200.0)]
+    ("unit", "lr", "seed", "shortcut"),
+    [
+        ("relu", 1.0, 0, "dead_layer"),
+        ("swish", 0.1, 0, "dead_layer"),
+        ("mish", 300.0, 0, "dead_layer"),
+        ("tanh", 200.0, 0, "dead_layer"),
+        ("relu", 0.05, 1, "awake_neurons"),
+        ("relu", 0.05, 2, "awake_neurons"),
+        ("mish", 1.0, 0, "awake_neurons"),
+        ("leaky_relu", 1e4, 0, "diverged"),
+    ],
 )
-def test_a_dead_run_is_completed_exactly(unit, lr, data, monkeypatch):
-    """Finishing early gives the curve and the weights of going on step by step."""
-    import helpers.mnist_comparison.batched as module
-
-    (early,), early_batch = fast(unit, [lr], [0], data, 100)
-    found = []
-    honest = module._dead_layer
-    monkeypatch.setattr(module, "_dead_layer", lambda *args: found.append(honest(*args)))
-    monkeypatch.setattr(module, "_awake_neurons", lambda *args: None)
-    (whole,), whole_batch = fast(unit, [lr], [0], data, 100)
-    assert any(layer is not None for layer in found), "this run was meant to die"
-    for mine, theirs in zip(early.curves(), whole.curves(), strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5, equal_nan=True)
-    for name, value in whole_batch.state_dict(0).items():
-        np.testing.assert_allclose(early_batch.state_dict(0)[name], value, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("unit", "lr", "seed"), [("relu", 0.05, 1), ("relu", 0.05, 2), ("mish", 1.0, 0)]
-)
-def test_leaving_out_dead_neurons_changes_nothing_but_rounding(unit, lr, seed, data, monkeypatch):
-    import helpers.mnist_comparison.batched as module
-
-    left_out = []
-    honest = module._awake_neurons
+def test_shortcuts_change_nothing_but_rounding(unit, lr, seed, shortcut, data, monkeypatch):
+    """What is left out gives the curves and the weights of going on step by step."""
+    taken, honest = [], getattr(shortcuts, shortcut)
 
     def watched(*args):
-        awake = honest(*args)
-        if awake is not None:
-            left_out.append(~awake)
-        return awake
+        found = honest(*args)
+        if found is not None and found is not False:
+            taken.append(found)
+        return found
 
-    monkeypatch.setattr(module, "_awake_neurons", watched)
-    (narrow,), narrow_batch = fast(unit, [lr], [seed], data, 40)
-    assert left_out, "most of this run's first-layer neurons were meant to die"
-    monkeypatch.setattr(module, "_awake_neurons", lambda *args: None)
-    (whole,), whole_batch = fast(unit, [lr], [seed], data, 40)
-    for mine, theirs in zip(narrow.curves(), whole.curves(), strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-4)
-    for name, value in whole_batch.state_dict(0).items():
-        np.testing.assert_allclose(narrow_batch.state_dict(0)[name], value, rtol=1e-3, atol=1e-3)
-    dead = left_out[0]
-    assert torch.equal(narrow_batch.weights[0][0, dead], whole_batch.weights[0][0, dead])
-    assert torch.equal(narrow_batch.weights[1][0][:, dead], whole_batch.weights[1][0][:, dead])
+    monkeypatch.setattr(shortcuts, shortcut, watched)
+    (early,), left = fast(unit, [lr], [seed], data, 100)
+    assert taken, "this run was meant to take the shortcut"
+    monkeypatch.setattr(shortcuts, "rest", lambda *args: None)
+    (whole,), all_of_it = fast(unit, [lr], [seed], data, 100)
+    assert_same((early, left.state_dict(0)), (whole, all_of_it.state_dict(0)), atol=1e-3)
+    if shortcut == "awake_neurons":
+        assert torch.equal(left.weights[0][0, ~taken[0]], all_of_it.weights[0][0, ~taken[0]])
+        assert torch.equal(left.weights[1][0][:, ~taken[0]], all_of_it.weights[1][0][:, ~taken[0]])
 
 
 def test_neurons_that_only_validation_wakes_are_not_left_out(data):
@@ -222,8 +204,6 @@ def test_neurons_that_only_validation_wakes_are_not_left_out(data):
     ],
 )
 def test_neurons_are_left_out_only_if_nothing_can_wake_them(unit, bias, awake, data):
-    import helpers.mnist_comparison.batched as module
-
     batch = initial_batch(unit, [0], SIZES, "cpu")
     batch.weights[0][:, :12] = 0
     batch.biases[0][:, :12], batch.biases[0][:, 12:] = bias, 1e4
@@ -231,7 +211,7 @@ def test_neurons_are_left_out_only_if_nothing_can_wake_them(unit, bias, awake, d
         beta.fill_(1)
     seen = forward(batch, data[0].T)
     assert not seen.inputs[1][0, :12].any()
-    found = module._awake_neurons([seen], seen)
+    found = shortcuts.awake_neurons([seen], seen)
     assert (None if found is None else found.nonzero().ravel().tolist()) == awake
 
 
@@ -262,25 +242,17 @@ def test_bfloat16_products_stay_near_float32(data):
     assert not np.array_equal(narrow.train_loss, wide.train_loss)
 
 
-def test_initial_weights_are_those_of_the_plain_loop_and_leave_the_generator_alone():
+@pytest.mark.parametrize("sizes", [SIZES, (30, *[4] * 6, 3)])
+def test_initial_weights_are_those_of_the_plain_loop_and_leave_the_generator_alone(sizes):
     state = torch.get_rng_state()
-    batch = initial_batch("swish", [5], SIZES, "cpu")
-    assert torch.equal(torch.get_rng_state(), state)
-    torch.manual_seed(5)
-    model = mlp(SIZES, "swish")
-    for name, value in model.state_dict().items():
-        np.testing.assert_array_equal(batch.state_dict(0)[name], value)
-    x = torch.rand(7, 30)
-    torch.testing.assert_close(forward(batch, x.T).logits[0].T, model(x).detach())
-
-
-def test_each_beta_of_a_deep_network_is_its_own_layers():
-    sizes = (5, *[4] * 6, 3)
     batch = initial_batch("swish", [5], sizes, "cpu")
+    assert torch.equal(torch.get_rng_state(), state)
     torch.manual_seed(5)
     model = mlp(sizes, "swish")
     for name, value in model.state_dict().items():
         np.testing.assert_array_equal(batch.state_dict(0)[name], value)
+    x = torch.rand(7, 30)
+    torch.testing.assert_close(forward(batch, x.T).logits[0].T, model(x).detach())
 
 
 def test_precision_is_one_of_the_known():
