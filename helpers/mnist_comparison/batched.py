@@ -74,28 +74,22 @@ def train_batch(
         lrs: R learning rates.
         train: training examples.
         validation: validation examples.
-        epochs: number of steps, at least 1.
-        record_every: epochs from one record to the next.
-
-    Returns:
-        One History a network, in their order.
-
-    Raises:
-        ValueError: `epochs` or `record_every` is below 1.
+        epochs: as for `record_epochs`.
+        record_every: as for `record_epochs`.
     """
     due = record_epochs(epochs, record_every)
     places = {epoch: k for k, epoch in enumerate(due.tolist())}
     records = np.full((len(lrs), len(due), 4), np.nan)
     with ExitStack() as parts_put_back:
-        everything = {row: row for row in range(len(lrs))}
-        first = shortcuts.taken_out(batch, everything, train, validation, 0)
-        waiting: list[AbstractContextManager[shortcuts.Part]] = [first]
-        for waits in waiting:  # a part that ends early leaves others in its place
+        everything = list(range(len(lrs)))
+        first = shortcuts.taken_out(batch, everything, everything, train, validation)
+        waiting: list[tuple[int, AbstractContextManager[shortcuts.Part]]] = [(0, first)]
+        for start, waits in waiting:  # a part that ends early leaves others in its place
             part = parts_put_back.enter_context(waits)
             lr = torch.tensor([lrs[row] for row in part.rows], dtype=torch.float32)
             lr = lr.to(train.y.device)[:, None, None]
             total = part.batch[list(range(len(part.rows)))]
-            for epoch in range(part.epoch, epochs + 1):
+            for epoch in range(start, epochs + 1):
                 passes: Iterable[Passed] = (forward(part.batch, block.x) for block in part.blocks)
                 if epoch in places:
                     passes, unseen = list(passes), forward(part.batch, part.validation.x)
@@ -103,9 +97,8 @@ def train_batch(
                     records[part.rows, places[epoch] :] = now[:, None]  # the last so far
                     if epoch == epochs:
                         break
-                    left = shortcuts.rest(part, passes, unseen, epoch)
-                    if left is not None:
-                        waiting.extend(left)
+                    if (left := shortcuts.rest(part, passes, unseen)) is not None:
+                        waiting += [(epoch, other) for other in left]
                         break
                 _step(part, passes, lr, total, len(train.y))
     return [History(due, *run.T) for run in records]
@@ -138,12 +131,9 @@ def train_specs(specs: Sequence[Spec], examples: Examples, device: str) -> list[
     """Return the runs of these specifications, of one unit, trained as one batch."""
     first = specs[0]
     scale = np.float32(examples.scale)
+    pairs = (examples.train_x, examples.train_y), (examples.validation_x, examples.validation_y)
     seen, unseen = (
-        columns(x.astype(np.float32) * scale, y, first.precision, device)
-        for x, y in (
-            (examples.train_x, examples.train_y),
-            (examples.validation_x, examples.validation_y),
-        )
+        columns(x.astype(np.float32) * scale, y, first.precision, device) for x, y in pairs
     )
     batch = initial_batch(first.unit, [spec.seed for spec in specs], first.sizes, device)
     lrs = [spec.lr for spec in specs]

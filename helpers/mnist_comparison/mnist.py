@@ -178,7 +178,7 @@ def split(data: Mnist, used: int = 12000, validation_fraction: float = 0.2) -> S
     ):
         x = torch.tensor(images.reshape(len(images), -1), dtype=torch.float32)
         parts += [x, torch.tensor(labels)]
-    return Split(*parts, data.source, data.is_real, data.digest)
+    return Split(*parts, source=data.source, is_real=data.is_real, digest=data.digest)
 
 
 def _whole(name: str, value: object, low: int, high: float = math.inf) -> None:
@@ -229,7 +229,7 @@ def _read_all(folder: Path) -> Mnist:
     """Return the four files of `folder`, each verified."""
     arrays = [_read(_find(folder, name) or folder / name, name) for name in SHA256]
     digest = hashlib.sha256("".join(SHA256.values()).encode()).hexdigest()
-    return Mnist(*arrays, "MNIST", True, digest)
+    return Mnist(*arrays, source="MNIST", is_real=True, digest=digest)
 
 
 def _read(path: Path, name: str) -> np.ndarray:

@@ -12,14 +12,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    BrokenExecutor,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    wait,
-)
+from concurrent import futures
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -41,11 +35,6 @@ MOST_PROCESSES = 61  # Windows cannot wait for more
 Runs = dict[tuple[str, float, int], Run]
 
 
-def default_device() -> str:
-    """Return `cuda` where torch has a GPU, else `cpu`."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def default_precision(device: str) -> str:
     """Return `bfloat16` where the device has it in hardware, else `float32`."""
     if device == "cuda":
@@ -54,6 +43,51 @@ def default_precision(device: str) -> str:
         chip = torch.cpu.get_capabilities()
         able = chip.get("amx_bf16") or chip.get("avx512_bf16")
     return "bfloat16" if able else "float32"
+
+
+class BestRate(NamedTuple):
+    """The rate that the rule chooses, and how the choice came about.
+
+    Attributes:
+        rate: the chosen learning rate.
+        highest: the rate with the highest accuracy; the smallest of them where several have it.
+        error: the standard error of the highest accuracy.
+        on_edge: whether `highest` is an end of the grid, so that a better rate may lie beyond.
+    """
+
+    rate: float
+    highest: float
+    error: float
+    on_edge: bool
+
+
+def best_rate(rates: Sequence[float], accuracy: ArrayLike, images: int) -> BestRate:
+    """Return the smallest rate whose accuracy lies within one standard error of the highest.
+
+    An accuracy p measured on n images has a standard error of √(p (1 − p) / n); rates that differ
+    by less cannot be told apart, and the smaller is farther from where training breaks. A run that
+    diverged or stayed at chance needs no care, as its accuracy is low.
+
+    Args:
+        rates: learning rates in ascending order, at least one.
+        accuracy: the last validation accuracy at each rate, in [0, 1].
+        images: the number of validation images.
+
+    Raises:
+        ValueError: the rates do not ascend, or there is not one accuracy in [0, 1] for each.
+    """
+    accuracy = np.asarray(accuracy, dtype=float)
+    if not len(rates) or np.any(np.diff(rates) <= 0):
+        raise ValueError(f"rates is {list(rates)}; give one or more, in ascending order")
+    if accuracy.shape != (len(rates),) or not np.all((accuracy >= 0) & (accuracy <= 1)):
+        raise ValueError(
+            f"accuracy is {accuracy}; give one in [0, 1] for each of {len(rates)} rates"
+        )
+    highest = int(accuracy.argmax())
+    top = accuracy[highest]
+    error = float(np.sqrt(top * (1 - top) / images))
+    chosen = int((accuracy >= top - error).argmax())
+    return BestRate(rates[chosen], rates[highest], error, highest in (0, len(rates) - 1))
 
 
 def search(
@@ -90,30 +124,20 @@ def search(
             default a process for each core, or this process's GPU.
         on_run: called with all finished runs after each new one, to redraw curves.
 
-    Returns:
-        The runs, in the order of units, rates and seeds.
-
     Raises:
         ValueError: an argument is out of range; the message names it.
         SearchError: the folder cannot be written to, or a training process was killed; finished
             runs are kept.
     """
-    device = device or default_device()
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     precision = precision or default_precision(device)
     for_unit = rates if isinstance(rates, Mapping) else dict.fromkeys(units, rates)
     _check(units, for_unit, seeds, epochs, precision)
     folder = data_folder() / "runs" if folder is None else Path(folder)
+    widths = tuple(int(size) for size in sizes)
+    common = (int(epochs), int(record_every), widths, precision, examples.digest)
     specs = {
-        (unit, rate, seed): Spec(
-            unit,
-            float(rate),
-            int(seed),
-            int(epochs),
-            int(record_every),
-            tuple(int(size) for size in sizes),
-            precision,
-            examples.digest,
-        )
+        (unit, rate, seed): Spec(unit, float(rate), int(seed), *common)
         for unit in units
         for rate in for_unit[unit]
         for seed in seeds
@@ -169,51 +193,6 @@ def _check_list(name: str, values: Sequence) -> None:
         raise ValueError(f"{name} is {values!r}; give one or more different values in a list")
 
 
-class BestRate(NamedTuple):
-    """The rate that the rule chooses, and how the choice came about.
-
-    Attributes:
-        rate: the chosen learning rate.
-        highest: the rate with the highest accuracy; the smallest of them where several have it.
-        error: the standard error of the highest accuracy.
-        on_edge: whether `highest` is an end of the grid, so that a better rate may lie beyond.
-    """
-
-    rate: float
-    highest: float
-    error: float
-    on_edge: bool
-
-
-def best_rate(rates: Sequence[float], accuracy: ArrayLike, images: int) -> BestRate:
-    """Return the smallest rate whose accuracy lies within one standard error of the highest.
-
-    An accuracy p measured on n images has a standard error of √(p (1 − p) / n); rates that differ
-    by less cannot be told apart, and the smaller is farther from where training breaks. A run that
-    diverged or stayed at chance needs no care, as its accuracy is low.
-
-    Args:
-        rates: learning rates in ascending order, at least one.
-        accuracy: the last validation accuracy at each rate, in [0, 1].
-        images: the number of validation images.
-
-    Raises:
-        ValueError: the rates do not ascend, or there is not one accuracy in [0, 1] for each.
-    """
-    accuracy = np.asarray(accuracy, dtype=float)
-    if not len(rates) or np.any(np.diff(rates) <= 0):
-        raise ValueError(f"rates is {list(rates)}; give one or more, in ascending order")
-    if accuracy.shape != (len(rates),) or not np.all((accuracy >= 0) & (accuracy <= 1)):
-        raise ValueError(
-            f"accuracy is {accuracy}; give one in [0, 1] for each of {len(rates)} rates"
-        )
-    highest = int(accuracy.argmax())
-    top = accuracy[highest]
-    error = float(np.sqrt(top * (1 - top) / images))
-    chosen = int((accuracy >= top - error).argmax())
-    return BestRate(rates[chosen], rates[highest], error, highest in (0, len(rates) - 1))
-
-
 # Where the training happens
 
 
@@ -221,10 +200,8 @@ def _tasks(missing: Sequence[Spec], device: str) -> list[list[Spec]]:
     """Return lists of runs to train together: all of a unit on a GPU, single runs on a CPU."""
     if device == "cpu":
         return [[spec] for spec in sorted(missing, key=lambda spec: spec.lr)]
-    by_unit: dict[str, list[Spec]] = {}
-    for spec in missing:
-        by_unit.setdefault(spec.unit, []).append(spec)
-    return list(by_unit.values())
+    units = dict.fromkeys(spec.unit for spec in missing)
+    return [[spec for spec in missing if spec.unit == unit] for unit in units]
 
 
 def _trained(
@@ -235,12 +212,12 @@ def _trained(
             yield from train_specs(task, examples, device)
         return
     pool = executor or _processes()
-    pending: set[Future[list[Run]]] = set()
+    pending: set[futures.Future[list[Run]]] = set()
     finished = False
     try:
         pending = {pool.submit(train_specs, task, examples, device) for task in tasks}
         while pending:  # in short waits: Windows does not hear Ctrl-C during a wait
-            done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
+            done, pending = futures.wait(pending, 0.5, futures.FIRST_COMPLETED)
             for future in done:
                 yield from future.result()
         finished = True
@@ -260,10 +237,9 @@ def _trained(
 @cache
 def _processes() -> ProcessPoolExecutor:
     """Return a pool with a process for each core; it stays for the next search."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     spawn = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(min(cores, MOST_PROCESSES), spawn, initializer=_start_worker)
+    return ProcessPoolExecutor(min(cores or 1, MOST_PROCESSES), spawn, initializer=_start_worker)
 
 
 def _end_processes(pool: Executor) -> None:

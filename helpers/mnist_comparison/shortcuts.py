@@ -25,72 +25,50 @@ class Part:
         rows: which networks these are, of all that train.
         blocks: the training examples.
         validation: the validation examples, their inputs in the order of the blocks'.
-        epoch: steps that were made before.
     """
 
     batch: Batch
     rows: list[int]
     blocks: list[Columns]
     validation: Columns
-    epoch: int
 
 
 @contextmanager
 def taken_out(
-    batch: Batch,
-    places: dict[int, int],
-    train: Columns,
-    validation: Columns,
-    epoch: int,
+    batch: Batch, places: list[int], rows: list[int], train: Columns, validation: Columns
 ) -> Iterator[Part]:
-    """Take networks out of a batch, with their examples in blocks; in the end put them back.
-
-    Args:
-        batch: where the networks are.
-        places: the networks' places in it, and which networks these are of all that train.
-        train: what they train on.
-        validation: what they are validated on.
-        epoch: steps that were made before.
-    """
-    size = BLOCK if train.x.device.type == "cpu" else len(train.y)
-    order, blocks = in_blocks(train, size)
-    taken = batch[list(places)]
+    """Take the networks at these places out of a batch; in the end put them back."""
+    order, blocks = in_blocks(train, BLOCK if train.x.device.type == "cpu" else len(train.y))
+    taken = batch[places]
     taken.weights[0] = taken.weights[0][:, :, order]
-    yield Part(
-        taken, list(places.values()), blocks, Columns(validation.x[order], validation.y), epoch
-    )
+    yield Part(taken, rows, blocks, Columns(validation.x[order], validation.y))
     taken.weights[0] = taken.weights[0][:, :, order.argsort()]
-    batch[list(places)] = taken
+    batch[places] = taken
 
 
 def rest(
-    part: Part, passes: Sequence[Passed], unseen: Passed, epoch: int
+    part: Part, passes: Sequence[Passed], unseen: Passed
 ) -> list[AbstractContextManager[Part]] | None:
-    """Return what is left to train of networks of which something stands still.
+    """Return the parts that are left to train, or None where nothing of the networks stands still.
 
     Args:
         part: the networks, which are changed when the returned contexts end.
         passes: what `forward` returned for each of the part's blocks.
         unseen: the same for the validation examples.
-        epoch: steps that were made.
-
-    Returns:
-        None where everything still moves, else the parts that still do, together all that is
-        left. A diverged network has none.
     """
     stay, parts = [], []
     for i in range(len(part.rows)):
         if diverged(i, [*passes, unseen]):
             continue
         if (layer := dead_layer(i, passes)) is not None:
-            parts.append(_above(part, i, layer, passes, unseen, epoch))
+            parts.append(_above(part, i, layer, passes, unseen))
         elif (awake := awake_neurons(passes, unseen)) is not None:
-            parts.append(_without_dead_neurons(part, awake, epoch))
+            parts.append(_without_dead_neurons(part, awake))
         else:
             stay.append(i)
     if len(stay) == len(part.rows):
         return None
-    return [*parts, _staying(part, stay, epoch)] if stay else parts
+    return [*parts, _staying(part, stay)] if stay else parts
 
 
 def diverged(i: int, passes: Sequence[Passed]) -> bool:
@@ -105,12 +83,11 @@ def dead_layer(i: int, passes: Sequence[Passed]) -> int | None:
     gets a gradient; so its values stay as they are, and its slope stays 0.
     """
     for layer in reversed(range(len(passes[0].slopes))):
-        moving = (
-            every[i]
+        if not any(
+            part[i].any()
             for seen in passes
-            for every in (seen.slopes[layer], *seen.by_beta[layer : layer + 1])
-        )
-        if not any(mine.any() for mine in moving):
+            for part in (seen.slopes[layer], *seen.by_beta[layer : layer + 1])
+        ):
             return layer
     return None
 
@@ -121,10 +98,8 @@ def awake_neurons(passes: Sequence[Passed], unseen: Passed) -> Tensor | None:
     A neuron whose value and slope are exactly 0 for every example gets no gradient, and neither
     do the weights that lead on from it; so, with finite weights, it stays as it is, as if it were
     not there. A Swish neuron need not stay so: its β changes with the others of its layer.
-
-    Returns:
-        (width,) bool, at most half of them true. None where more are awake, for Swish, for a
-        network without a hidden layer, and for more than one network.
+    What is returned is (width,) bool, at most half of them true; None where more are awake, for
+    Swish, for a network without a hidden layer, and for more than one network.
     """
     if unseen.by_beta or not unseen.slopes or len(unseen.logits) > 1:
         return None
@@ -137,23 +112,23 @@ def awake_neurons(passes: Sequence[Passed], unseen: Passed) -> Tensor | None:
 
 
 def _above(
-    part: Part, i: int, layer: int, passes: Sequence[Passed], unseen: Passed, epoch: int
+    part: Part, i: int, layer: int, passes: Sequence[Passed], unseen: Passed
 ) -> AbstractContextManager[Part]:
     """Return network `i` above a hidden layer, on that layer's values, which change no more."""
     fixed = torch.cat([seen.inputs[layer + 1][i] for seen in passes], 1)
     y = torch.cat([block.y for block in part.blocks])
     held_out = Columns(unseen.inputs[layer + 1][i], part.validation.y)
     batch = part.batch.above(layer)
-    return taken_out(batch, {i: part.rows[i]}, Columns(fixed, y), held_out, epoch)
+    return taken_out(batch, [i], [part.rows[i]], Columns(fixed, y), held_out)
 
 
 @contextmanager
-def _without_dead_neurons(part: Part, awake: Tensor, epoch: int) -> Iterator[Part]:
+def _without_dead_neurons(part: Part, awake: Tensor) -> Iterator[Part]:
     """Take the part's one network out with only these neurons, (width,) bool, in layer 1."""
     batch, left = part.batch, part.batch[[0]]
     left.weights[0], left.biases[0] = left.weights[0][:, awake], left.biases[0][:, awake]
     left.weights[1] = left.weights[1][:, :, awake]
-    yield replace(part, batch=left, epoch=epoch)
+    yield replace(part, batch=left)
     whole = batch[[0]]
     whole.weights[0][:, awake], whole.biases[0][:, awake] = left.weights[0], left.biases[0]
     whole.weights[1][:, :, awake] = left.weights[1]
@@ -162,8 +137,8 @@ def _without_dead_neurons(part: Part, awake: Tensor, epoch: int) -> Iterator[Par
 
 
 @contextmanager
-def _staying(part: Part, stay: list[int], epoch: int) -> Iterator[Part]:
+def _staying(part: Part, stay: list[int]) -> Iterator[Part]:
     """Take out networks of which nothing stands still."""
     batch = part.batch[stay]
-    yield replace(part, batch=batch, rows=[part.rows[i] for i in stay], epoch=epoch)
+    yield replace(part, batch=batch, rows=[part.rows[i] for i in stay])
     part.batch[stay] = batch

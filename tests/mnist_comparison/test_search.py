@@ -1,6 +1,7 @@
 """The search: what it refuses, keeps, resumes, and spreads."""
 
 import errno
+import io
 import multiprocessing
 import os
 import random
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +40,12 @@ def reference(tmp_path_factory):
 def inline():
     """Train in this process: no start-up to wait for."""
     return ThreadPoolExecutor(1)
+
+
+def small(folder, units=("relu",), rates=(0.01,), **options):
+    """A search in this process that can be changed in every respect."""
+    given = {"epochs": 60, "sizes": (30, 16, 8, 4), "executor": ThreadPoolExecutor(1)}
+    return search(units, rates, examples(), folder=folder, **{**given, **options})
 
 
 def found_last(capsys):
@@ -68,19 +76,16 @@ def test_own_processes_give_the_same(tmp_path, reference):
 
 
 def test_a_run_can_be_used_again(reference):
-    place = ("tanh", 0.01, 0)
+    found = reference["tanh", 0.01, 0]
     x, y = examples().validation_x, torch.from_numpy(examples().validation_y)
-    logits = reference[place].model()(torch.from_numpy(x).float())
-    share = (logits.argmax(1) == y).double().mean().item()
-    assert share == pytest.approx(reference[place].history.validation_accuracy[-1], abs=0.03)
-    assert "tanh" in repr(reference[place])
-    assert reference[place].outcome == "learned"
+    share = (found.model()(torch.from_numpy(x).float()).argmax(1) == y).double().mean().item()
+    assert share == pytest.approx(found.history.validation_accuracy[-1], abs=0.03)
+    assert "tanh" in repr(found)
 
 
 def test_outcomes_tell_divergence_and_chance_from_learning(reference):
-    from dataclasses import replace
-
     found = reference["tanh", 0.01, 0]
+    assert found.outcome == "learned"
     nan = replace(found.history, train_loss=np.full(7, np.nan))
     assert replace(found, history=nan).outcome == "diverged"
     chance = replace(found.history, train_accuracy=np.full(7, 0.11))
@@ -97,19 +102,16 @@ def test_outcomes_tell_divergence_and_chance_from_learning(reference):
         {"record_every": 7},
     ],
 )
-def test_whatever_determines_a_run_is_in_its_key(tmp_path, inline, change, capsys):
-    common = {"epochs": 60, "sizes": (30, 16, 8, 4), "folder": tmp_path, "executor": inline}
-    search(["tanh"], [0.01], examples(), **common)
-    search(["tanh"], [0.01], examples(), **{**common, **change})
+def test_whatever_determines_a_run_is_in_its_key(tmp_path, change, capsys):
+    small(tmp_path)
+    small(tmp_path, **change)
     assert found_last(capsys) == 0
 
 
-def test_records_are_found_only_by_the_code_that_made_them(
-    tmp_path, reference, monkeypatch, inline, capsys
-):
-    run(tmp_path, executor=inline)
-    monkeypatch.setattr(records, "code_digest", lambda: "another")
-    run(tmp_path, executor=inline)
+def test_records_of_another_format_do_not_count(tmp_path, monkeypatch, capsys):
+    small(tmp_path)
+    monkeypatch.setattr(records, "FORMAT", records.FORMAT + 1)
+    small(tmp_path)
     assert found_last(capsys) == 0
 
 
@@ -122,39 +124,51 @@ def test_other_examples_or_scale_are_other_runs():
     assert len({a.digest, b.digest, c.digest}) == 3
 
 
-@pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "other", "lock"])
-def test_a_damaged_record_is_trained_again_with_a_notice(
-    tmp_path, reference, inline, damage, capsys
-):
-    run(tmp_path, executor=inline)
-    victim, other = sorted(tmp_path.glob("*.npz"))[:2]
-    content = victim.read_bytes()
-    directory = content.index(b"PK\x01\x02") + 8  # the flag of an encrypted archive
-    victim.write_bytes(
-        {
-            "truncate": content[: len(content) // 2],
-            "flip": content[:600] + bytes([content[600] ^ 255]) + content[601:],
-            "empty": b"",
-            "other": other.read_bytes(),
-            "lock": content[:directory] + b"\1" + content[directory + 1 :],
-        }[damage]
-    )
-    capsys.readouterr()
-    assert_same(run(tmp_path, executor=inline), reference)
-    assert f"{victim.name} is damaged" in capsys.readouterr().out
+def rewritten(change):
+    """Return a function from a record's content to the content with other arrays."""
+
+    def damage(content, other):
+        with np.load(io.BytesIO(content)) as record:
+            arrays = dict(record)
+        change(arrays)
+        file = io.BytesIO()
+        np.savez(file, **arrays)
+        return file.getvalue()
+
+    return damage
 
 
-def test_a_record_without_all_parameters_is_trained_again(tmp_path, reference, inline, capsys):
-    run(tmp_path, executor=inline)
-    victim = sorted(tmp_path.glob("*.npz"))[0]
-    with np.load(victim) as record:
-        arrays = dict(record)
-    del arrays["parameter.2.bias"]
-    np.savez(victim, **arrays)
+def locked(content, other):
+    """Set the flag of an encrypted archive."""
+    place = content.index(b"PK\x01\x02") + 8
+    return content[:place] + b"\1" + content[place + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda content, other: content[: len(content) // 2], ""),
+        (lambda content, other: content[:600] + bytes([content[600] ^ 255]) + content[601:], ""),
+        (lambda content, other: b"", ""),
+        (lambda content, other: other, "it belongs to another run"),
+        (locked, ""),
+        (rewritten(lambda arrays: arrays.pop("parameter.2.bias")), "parameters do not fit"),
+        (
+            rewritten(lambda arrays: arrays.update({"curve.epochs": np.array([print])})),
+            "Object arrays cannot be loaded",  # a pickle
+        ),
+    ],
+)
+def test_a_damaged_record_is_trained_again_with_a_notice(tmp_path, reference, damage, told, capsys):
+    save_run(reference[PLACES[0]], tmp_path)
+    save_run(reference[PLACES[1]], tmp_path / "other")
+    (victim,), (other,) = tmp_path.glob("*.npz"), tmp_path.glob("other/*.npz")
+    victim.write_bytes(damage(victim.read_bytes(), other.read_bytes()))
     state = torch.get_rng_state()
-    assert_same(run(tmp_path, executor=inline), reference)
-    assert "is damaged (its parameters do not fit the network)" in capsys.readouterr().out
+    assert load_run(reference[PLACES[0]].spec, tmp_path) is None
     assert torch.equal(torch.get_rng_state(), state)
+    assert re.search(f"{victim.name} is damaged .*{told}", capsys.readouterr().out)
+    assert_same(run(tmp_path, executor=ThreadPoolExecutor(1)), reference)
 
 
 def test_an_interrupt_while_writing_leaves_nothing_behind(tmp_path, reference, monkeypatch):
@@ -290,10 +304,16 @@ def test_subnormal_numbers_are_afterwards_what_they_were(reference, flushed):
         torch.set_flush_denormal(False)
 
 
-def test_a_gpu_takes_a_unit_at_a_time(reference):
-    specs = [run.spec for run in reference.values()]
-    assert [len(task) for task in module._tasks(specs, "cuda")] == [3, 3, 3]
-    assert [len(task) for task in module._tasks(specs, "cpu")] == [1] * 9
+def test_a_gpu_takes_a_unit_at_a_time(tmp_path, monkeypatch):
+    tasks = []
+
+    def trained(specs, examples, device):
+        tasks.append([spec.unit for spec in specs])
+        return train_specs(specs, examples, "cpu")
+
+    monkeypatch.setattr(module, "train_specs", trained)
+    small(tmp_path, UNITS, RATES, epochs=1, device="cuda", precision="float32", executor=None)
+    assert tasks == [[unit] * 3 for unit in UNITS]
 
 
 @pytest.mark.parametrize(
@@ -325,17 +345,8 @@ def test_examples_are_raw_pixels():
     assert Examples.of(x, y, x, y).train_x.dtype == np.uint8
 
 
-def test_precision_can_be_forced_and_is_printed(tmp_path, inline, capsys):
-    search(
-        ["relu"],
-        [0.01],
-        examples(),
-        epochs=1,
-        sizes=(30, 4),
-        precision="float32",
-        folder=tmp_path,
-        executor=inline,
-    )
+def test_precision_can_be_forced_and_is_printed(tmp_path, capsys):
+    small(tmp_path, precision="float32", epochs=1)
     assert "products in float32 on cpu" in capsys.readouterr().out
 
 
@@ -358,18 +369,9 @@ def test_dask_spreads_a_search_and_survives_a_killed_worker(tmp_path, reference)
     assert_same(runs, reference)
 
 
-def test_each_unit_can_have_rates_of_its_own(tmp_path, reference, inline):
-    places = {"relu": [RATES[0]], "tanh": RATES[1:]}
-    runs = search(
-        list(places),
-        places,
-        examples(),
-        epochs=60,
-        sizes=(30, 16, 8, 4),
-        folder=tmp_path,
-        executor=inline,
-    )
-    assert list(runs) == [("relu", RATES[0], 0), ("tanh", RATES[1], 0), ("tanh", RATES[2], 0)]
+def test_each_unit_can_have_rates_of_its_own(tmp_path):
+    runs = small(tmp_path, ["relu", "tanh"], {"relu": [0.1], "tanh": [0.2, 0.3]}, epochs=1)
+    assert list(runs) == [("relu", 0.1, 0), ("tanh", 0.2, 0), ("tanh", 0.3, 0)]
 
 
 def test_an_interrupt_stops_the_own_processes_without_a_word(tmp_path, reference, monkeypatch):
@@ -415,29 +417,16 @@ def test_a_single_run_trains_where_an_interrupt_reaches_it(tmp_path, monkeypatch
         search(["relu"], [0.01], examples(), epochs=1, sizes=(30, 4), folder=tmp_path)
 
 
-def test_numpy_numbers_will_do(tmp_path, inline, capsys):
-    common = {"folder": tmp_path, "executor": inline}
-    search(["relu"], [0.01], examples(), epochs=2, seeds=[1], sizes=(30, 4), **common)
-    search(
-        ["relu"],
-        np.array([0.01]),
-        examples(),
-        epochs=np.int64(2),
-        seeds=np.array([1]),
-        sizes=np.array([30, 4]),
-        **common,
-    )
+def test_numpy_numbers_will_do(tmp_path, capsys):
+    small(tmp_path, epochs=2, seeds=[1])
+    numbers = {"epochs": np.int64(2), "seeds": np.array([1]), "sizes": np.array([30, 16, 8, 4])}
+    small(tmp_path, rates=np.array([0.01]), **numbers)
     assert found_last(capsys) == 1
-
-
-def test_load_run_of_nothing_is_none(tmp_path, reference):
-    assert load_run(reference[PLACES[0]].spec, tmp_path) is None
 
 
 def test_any_executor_will_do(tmp_path, reference):
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        runs = run(tmp_path, executor=pool)
-    assert list(runs) == list(reference)
+        assert_same(run(tmp_path, executor=pool), reference)
 
 
 @pytest.mark.parametrize(
