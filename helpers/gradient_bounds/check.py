@@ -1,6 +1,7 @@
 """The exercises of notebook 05: gradient as a product, bounds, spectra, decay, normalisation."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -8,329 +9,218 @@ import numpy as np
 import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
+from torch.nn import functional as F
 
+from helpers.gradient_bounds import bounds, normalization, spectra
 from helpers.judge import Checklist, Given, Kind, Task
 
 checklist = Checklist("5 · Gradient bounds", torch=True)
 progress = checklist.progress
 
 Layers = Sequence[NDArray]
+Answer = Callable[..., Any]
+
+
+def _each(draw: Callable[..., Given], *sizes: tuple, **options: bool) -> Kind:
+    """Return a kind of one input for each of the sizes, which `draw` takes after the generator."""
+    return lambda rng: [draw(rng, *size, **options) for size in sizes]
 
 
 def _weights(rng: Generator, widths: Sequence[int]) -> list[NDArray]:
     return [rng.normal(size=(m, n)) for n, m in pairwise(widths)]
 
 
-def _slopes(rng: Generator, widths: Sequence[int]) -> list[NDArray]:
-    """Return slopes that differ from layer to layer; the steepest of each is below 0."""
-    found = [rng.uniform(0.2, 0.7, n) * rng.uniform(0.5, 1) for n in widths[1:-1]]
-    for d in found:
+def _network(rng: Generator, *widths: int, alike: bool = False, dead: bool = False) -> Given:
+    """Return x, weights, slopes and ∂L/∂ŷ.
+
+    The slopes differ from layer to layer, and the steepest of each is below 0. Two rows of W⁽²⁾ may
+    be `alike`, and a unit of the first layer `dead`.
+    """
+    weights = _weights(rng, widths)
+    slopes = [rng.uniform(0.2, 0.7, n) * rng.uniform(0.5, 1) for n in widths[1:-1]]
+    for d in slopes:
         d[rng.integers(len(d))] = -rng.uniform(0.8, 1.2)
-    return found
+    if alike:
+        weights[1][1] = weights[1][0]
+    if dead:
+        slopes[0][1] = 0.0
+    args = rng.normal(size=widths[0]), weights, slopes, rng.normal(size=widths[-1])
+    return Given(args, said=f"a network of widths {widths}")
 
 
-# --- 5.1 -----------------------------------------------------------------------------------------
-
-
-def _pass(*widths: int) -> Kind:
-    def kind(rng: Generator) -> Given:
-        inputs = [rng.normal(size=n) for n in widths[:-1]]
-        g = rng.normal(size=widths[-1])
-        args = (_weights(rng, widths), _slopes(rng, widths), inputs, g)
-        return Given(args, said=f"a network of widths {widths}")
-
-    return kind
+def _pass(rng: Generator, *widths: int) -> Given:
+    """Return weights, slopes, each layer's input and ∂L/∂ŷ."""
+    network = _network(rng, *widths)
+    inputs = [rng.normal(size=n) for n in widths[:-1]]
+    return Given((*network.args[1:3], inputs, network.args[3]), said=network.said)
 
 
 def _backward(weights: Layers, slopes: Layers, inputs: Layers, g: NDArray) -> list[NDArray]:
-    """Return the gradients from the long product of each layer, formed anew."""
-    gradients = []
-    for layer in range(len(weights)):
-        product = np.eye(len(weights[layer]))
-        for W, d in zip(weights[layer + 1 :], slopes[layer:], strict=True):
-            product = product @ np.diag(d) @ W.T
-        gradients.append(np.outer(product @ g, inputs[layer]))
-    return gradients
+    return [*map(np.outer, bounds.backward(weights, slopes, g), inputs)]
 
 
-def _step(step: Callable[[Layers, Layers, int, NDArray], NDArray]) -> Callable[..., list]:
-    """Return the backward pass that gets δ⁽ᵏ⁾ from δ⁽ᵏ⁺¹⁾ by this step."""
+def _stepwise(step: Callable[[NDArray, NDArray, NDArray, NDArray], NDArray]) -> Answer:
+    """Return the backward pass that gets δ⁽ˡ⁾ from W⁽ˡ⁺¹⁾, W⁽ˡ⁾, the slopes and v = δ⁽ˡ⁺¹⁾."""
 
     def answer(weights: Layers, slopes: Layers, inputs: Layers, g: NDArray) -> list[NDArray]:
         deltas = [g]
         for k in range(len(slopes), 0, -1):
-            deltas.append(step(weights, slopes, k, deltas[-1]))
-        return [np.outer(d, a) for d, a in zip(deltas[::-1], inputs, strict=True)]
+            deltas.insert(0, step(weights[k], weights[k - 1], slopes[k - 1], deltas[0]))
+        return [*map(np.outer, deltas, inputs)]
 
     return answer
 
 
+STEPS: dict[str, Callable[..., NDArray]] = {
+    "The slopes σ′(z) are missing: the gradient passes each unit.": lambda W, own, d, v: W.T @ v,
+    "W is used where its transpose Wᵀ is needed.": lambda W, own, d, v: d * (W @ v),
+    "The weights of the wrong layer: δ⁽ˡ⁾ needs W⁽ˡ⁺¹⁾.": lambda W, own, d, v: d * (own.T @ v),
+    "The order is wrong: first W⁽ˡ⁺¹⁾ᵀ, then D⁽ˡ⁾.": lambda W, own, d, v: W.T @ (d * v),
+    "The slopes are taken without their sign.": lambda W, own, d, v: np.abs(d) * (W.T @ v),
+}
+PASSES: dict[str, Answer] = {
+    "A gradient is transposed: it is δ⁽ˡ⁾ a⁽ˡ⁻¹⁾ᵀ.": lambda *args: [G.T for G in _backward(*args)],
+    "The list begins with the last layer, not with layer 1.": lambda *args: _backward(*args)[::-1],
+    **{sentence: _stepwise(step) for sentence, step in STEPS.items()},
+}
 backward = checklist.exercise(
     "5.1 The backward pass",
     Task(
         _backward,
-        {
-            "square": _pass(3, 3, 3, 3),
-            "any shape": _pass(3, 5, 4, 2),
-            "two layers": _pass(4, 3, 1),
-            "six layers": _pass(2, 4, 3, 5, 3, 4, 2),
-            "one layer": _pass(4, 2),
-        },
-        {
-            "The slopes σ′(z) are missing: the gradient passes through each unit.": (
-                _step(lambda Ws, ds, k, delta: Ws[k].T @ delta)
-            ),
-            "W is used where its transpose Wᵀ is needed.": (
-                _step(lambda Ws, ds, k, delta: ds[k - 1] * (Ws[k] @ delta))
-            ),
-            "The weights of the wrong layer: δ⁽ˡ⁾ needs W⁽ˡ⁺¹⁾, which a⁽ˡ⁾ goes into.": (
-                _step(lambda Ws, ds, k, delta: ds[k - 1] * (Ws[k - 1].T @ delta))
-            ),
-            "The order is wrong: first W⁽ˡ⁺¹⁾ᵀ, then D⁽ˡ⁾.": (
-                _step(lambda Ws, ds, k, delta: Ws[k].T @ (ds[k - 1] * delta))
-            ),
-            "The slopes are taken without their sign.": (
-                _step(lambda Ws, ds, k, delta: np.abs(ds[k - 1]) * (Ws[k].T @ delta))
-            ),
-            "A gradient is transposed: ∂L/∂W⁽ˡ⁾ = δ⁽ˡ⁾ a⁽ˡ⁻¹⁾ᵀ, not a⁽ˡ⁻¹⁾ δ⁽ˡ⁾ᵀ.": (
-                lambda *args: [G.T for G in _backward(*args)]
-            ),
-            "The list runs from the last layer to the first; layer 1 is to come first.": (
-                lambda *args: _backward(*args)[::-1]
-            ),
-        },
+        {"widths": _each(_pass, (3, 3, 3, 3), (3, 5, 4, 2), (4, 3, 1), (2, 4, 3, 5, 4, 2), (4, 2))},
+        PASSES,
         rtol=1e-5,
         atol=1e-6,
+        forbidden=[(bounds, "backward")],
     ),
 )
 
 
-# --- 5.2 -----------------------------------------------------------------------------------------
+def _matrix(rng: Generator, said: str, make: Callable[[Generator], NDArray]) -> Given:
+    A = make(rng)
+    return Given((A,), said=f"A = {np.array2string(A, separator=', ')}" if A.size < 5 else said)
 
 
-def _matrix(make: Callable[[Generator], NDArray], said: str = "") -> Kind:
-    def kind(rng: Generator) -> Given:
-        A = make(rng)
-        return Given((A,), said=said or f"A = {np.array2string(A, precision=4, separator=', ')}")
-
-    return kind
-
-
-def _turned(rng: Generator, values: NDArray) -> NDArray:
-    """Return a square matrix with these singular values."""
-    U, V = (np.linalg.qr(rng.normal(size=(len(values),) * 2))[0] for _ in range(2))
-    return U @ np.diag(values) @ V
-
-
-def _largest(A: NDArray) -> float:
-    return float(np.sqrt(np.linalg.eigvalsh(A.T @ A)[-1]))
-
-
-def _matrix_norm(x: Any, ord: Any = None, *_: Any, **__: Any) -> bool:  # noqa: A002 - NumPy's name
-    return np.ndim(x) == 2 and ord is not None
-
-
-DECOMPOSITIONS = ("svd", "svdvals", "eig", "eigh", "eigvals", "eigvalsh", "cond")
-spectral_norm = checklist.exercise(
-    "5.2 The largest stretch",
-    Task(
-        _largest,
-        {
-            "2 × 2": _matrix(lambda rng: rng.normal(size=(2, 2)).round(3)),
-            "a shear": _matrix(lambda rng: np.array([[0.0, rng.uniform(1, 5)], [0.0, 0.0]])),
-            "stretches least along (1, 1)": _matrix(
-                lambda rng: np.array([[2.0, -1.0], [-1.0, 2.0]]) * rng.choice([1, 2, 4])
-            ),
-            "wide": _matrix(lambda rng: rng.normal(size=(4, 9)), "a 4 × 9 matrix"),
-            "tall": _matrix(lambda rng: rng.normal(size=(9, 4)), "a 9 × 4 matrix"),
-            "one column": _matrix(lambda rng: rng.normal(size=(3, 1)).round(3)),
-            "close together": _matrix(
-                lambda rng: _turned(rng, np.linspace(3, 1.5, 40)),
-                "a 40 × 40 matrix whose largest singular values lie close together",
-            ),
-            "large": _matrix(lambda rng: 1e8 * rng.normal(size=(6, 6)), "a 6 × 6 one near 1e8"),
-            "small": _matrix(lambda rng: 1e-8 * rng.normal(size=(6, 6)), "a 6 × 6 one near 1e-8"),
-        },
-        {
-            "This is σ₁², the largest eigenvalue of AᵀA; take its root.": lambda A: (
-                _largest(A) ** 2
-            ),
-            "This is the Frobenius norm √(Σσᵢ²); only the largest σ counts.": np.linalg.norm,
-            "This is the smallest singular value; the largest is asked for.": (
-                lambda A: np.linalg.svd(A)[1][-1]
-            ),
-            "This is A's largest entry in size, not its largest stretch.": (
-                lambda A: np.abs(A).max()
-            ),
-            "This is the longest column: the stretch of a coordinate vector only.": (
-                lambda A: np.linalg.norm(A, axis=0).max()
-            ),
-            "A few steps are not enough: v has not turned to v₁ yet.": (
-                lambda A: _iterated(A, np.random.default_rng(0).normal(size=A.shape[1]), 10)
-            ),
-            "An iteration that starts at (1, 1, …) may stay there: start from a random vector.": (
-                lambda A: _iterated(A, np.ones(A.shape[1]), 300)
-            ),
-        },
-        rtol=2e-3,
-        atol=0,
-        forbidden=[
-            (np.linalg, "norm", _matrix_norm),
-            *((np.linalg, name) for name in DECOMPOSITIONS),
-            *((torch.linalg, name) for name in ("svd", "svdvals", "eigh", "eigvalsh")),
-            (torch.linalg, "matrix_norm"),
-        ],
-        hint="Divide v by its length in every step, and take ‖Av‖ at the end.",
-    ),
-)
-
-
-def _iterated(A: NDArray, v: NDArray, steps: int) -> float:
-    for _ in range(steps):
+def _from_ones(A: NDArray) -> float:
+    v = np.ones(A.shape[1])
+    for _ in range(300):
         v = A.T @ (A @ v)
         v = v / np.linalg.norm(v)
     return float(np.linalg.norm(A @ v))
 
 
-# --- 5.3 and 5.4 ---------------------------------------------------------------------------------
-
-
-def _net(*widths: int, change: Callable[[Layers, Layers], None] | None = None) -> Kind:
-    """Return a kind of x, weights, slopes and ∂L/∂ŷ of a network of these widths."""
-
-    def kind(rng: Generator) -> Given:
-        weights, slopes = _weights(rng, widths), _slopes(rng, widths)
-        if change:
-            change(weights, slopes)
-        args = (rng.normal(size=widths[0]), weights, slopes, rng.normal(size=widths[-1]))
-        return Given(args, said=f"a network of widths {widths}")
-
-    return kind
-
-
-def _bound(
-    slope: Callable[[NDArray], Any],
-    stretch: Callable[[NDArray], Any],
-    factor: Callable[[NDArray, Layers, NDArray], Any] = lambda x, Ws, g: 1.0,
-) -> Callable[..., float]:
-    """Return the answer ‖x‖ · ∏ slope · stretch · ‖g‖ times one more factor."""
-
-    def answer(x: NDArray, weights: Layers, slopes: Layers, g: NDArray) -> float:
-        ends = np.linalg.norm(x) * np.linalg.norm(g) * factor(x, weights, g)
-        inner = [slope(d) * stretch(W) for d, W in zip(slopes, weights[1:], strict=True)]
-        return float(ends * np.prod(inner))
-
-    return answer
-
-
-def _whole_network(x: NDArray, weights: Layers, slopes: Layers, g: NDArray) -> float:
-    steep = max((np.abs(d).max() for d in slopes), default=1.0)
-    return _bound(lambda d: steep, _largest)(x, weights, slopes, g)
-
-
-def _steepest(d: NDArray) -> float:
-    return float(np.abs(d).max())
-
-
-def _gentlest(d: NDArray) -> float:
-    return float(np.abs(d).min())
-
-
-def _least(W: NDArray) -> float:
-    """Return the smallest stretch of Wᵀ: 0 where it has fewer rows than columns."""
-    return float(np.linalg.svd(W)[1][-1]) if W.shape[0] <= W.shape[1] else 0.0
-
-
-def _both(
-    slope: Callable[[NDArray], Any], stretch: Callable[[NDArray], Any]
-) -> dict[str, Callable[..., float]]:
-    """Return the mistakes that either bound invites."""
-    return {
-        "‖x‖ is missing.": _bound(slope, stretch, lambda x, Ws, g: 1 / np.linalg.norm(x)),
-        "‖∂L/∂ŷ‖ is missing.": _bound(slope, stretch, lambda x, Ws, g: 1 / np.linalg.norm(g)),
-        "W⁽¹⁾ does not belong in the product: the gradient is taken with respect to it.": (
-            _bound(slope, stretch, lambda x, Ws, g: stretch(Ws[0]))
-        ),
-        "The slopes are missing.": _bound(lambda d: 1.0, stretch),
-        "The slopes' signs have to go first: the absolute values count.": (
-            _bound(np.max if slope is _steepest else np.min, stretch)
-        ),
-        "The mean slope is no bound; take the extreme one.": (
-            _bound(lambda d: np.abs(d).mean(), stretch)
-        ),
-    }
-
-
-upper_bound = checklist.exercise(
-    "5.3 The upper bound",
+MATRICES: dict[str, Callable[[Generator], NDArray]] = {
+    "2 × 2": lambda rng: rng.normal(size=(2, 2)).round(3),
+    "a shear": lambda rng: np.array([[0.0, round(rng.uniform(1, 5), 3)], [0.0, 0.0]]),
+    "least along (1, 1)": lambda rng: np.array([[2.0, -1], [-1, 2]]) * rng.choice([1, 2, 4]),
+    "a 4 × 9 matrix": lambda rng: rng.normal(size=(4, 9)),
+    "a 9 × 4 matrix": lambda rng: rng.normal(size=(9, 4)),
+    "one column": lambda rng: rng.normal(size=(3, 1)).round(3),
+    "a 40 × 40 matrix whose largest singular values lie close together": (
+        lambda rng: np.linalg.qr(rng.normal(size=(40, 40)))[0] * np.linspace(3, 1.5, 40)
+    ),
+    "a 6 × 6 matrix of numbers near 1e8": lambda rng: 1e8 * rng.normal(size=(6, 6)),
+    "a 6 × 6 matrix of numbers near 1e-8": lambda rng: 1e-8 * rng.normal(size=(6, 6)),
+}
+DECOMPOSITIONS = ("svd", "svdvals", "eig", "eigh", "eigvals", "eigvalsh", "cond")
+spectral_norm = checklist.exercise(
+    "5.2 The largest stretch",
     Task(
-        _bound(_steepest, _largest),
+        bounds.largest_stretch,
+        {"matrices": _each(_matrix, *MATRICES.items())},
         {
-            "narrowing": _net(4, 6, 5, 3),
-            "two layers": _net(3, 7, 2),
-            "six layers": _net(5, 4, 4, 3, 5, 4, 1),
-            "one layer": _net(3, 2),
+            "This is σ₁²; take its root.": lambda A: bounds.largest_stretch(A) ** 2,
+            "This is the Frobenius norm √(Σσᵢ²); only the largest σ counts.": np.linalg.norm,
+            "This is the smallest singular value.": lambda A: np.linalg.svdvals(A)[-1],
+            "This is A's largest entry in size.": lambda A: np.abs(A).max(),
+            "This is A's longest column.": lambda A: np.linalg.norm(A, axis=0).max(),
+            "What starts at (1, 1, …) may stay there: start from a random vector.": _from_ones,
         },
-        {
-            "The Frobenius norm of W bounds too, but less well; take σ_max.": (
-                _bound(_steepest, np.linalg.norm)
-            ),
-            "Each layer has a steepest slope of its own; this takes the network's for all.": (
-                _whole_network
-            ),
-            **_both(_steepest, _largest),
-        },
-        rtol=1e-5,
-        atol=1e-9,
+        rtol=2e-3,
+        atol=0,
+        forbidden=[
+            (np.linalg, "norm", lambda x, ord=None, *_, **__: np.ndim(x) == 2 and ord is not None),
+            *((np.linalg, name) for name in DECOMPOSITIONS),
+            *((torch.linalg, f) for f in ("svd", "svdvals", "eigh", "eigvalsh", "matrix_norm")),
+        ],
+        hint="Divide v by its length in every step, of which it takes many; end with ‖Av‖.",
     ),
 )
 
 
-def _same_rows(weights: Layers, slopes: Layers) -> None:
-    weights[1][1] = weights[1][0]
+def _bound(
+    pick: Callable[[Any], Any], stretch: Callable[[NDArray], Any], size: Callable = np.abs
+) -> Answer:
+    """Return the answer ‖x‖ · ∏ pick(size(slopes)) stretch(W) · ‖g‖."""
+
+    def answer(x: NDArray, weights: Layers, slopes: Layers, g: NDArray) -> float:
+        inner = [pick(size(d)) * stretch(W) for d, W in zip(slopes, weights[1:], strict=True)]
+        return float(np.linalg.norm(x) * np.prod(inner) * np.linalg.norm(g))
+
+    return answer
 
 
-def _dead_unit(weights: Layers, slopes: Layers) -> None:
-    slopes[0][1] = 0.0
+def _either(pick: Callable[[Any], Any], stretch: Callable[[NDArray], Any]) -> dict[str, Answer]:
+    """Return the mistakes that either bound invites."""
+    right = _bound(pick, stretch)
+    return {
+        "‖x‖ is missing.": lambda x, Ws, ds, g: right(1, Ws, ds, g),
+        "‖∂L/∂ŷ‖ is missing.": lambda x, Ws, ds, g: right(x, Ws, ds, 1),
+        "W⁽¹⁾ is no factor of it.": lambda x, Ws, ds, g: right(x, [x, *Ws], [1, *ds], g),
+        "The slopes are missing.": _bound(lambda d: 1.0, stretch),
+        "The slopes' signs have to go first.": _bound(pick, stretch, np.positive),
+        "The mean slope is no bound; take the extreme one.": _bound(np.mean, stretch),
+    }
 
 
-def _no_zero(W: NDArray) -> float:
-    values = np.linalg.svd(W)[1]
-    return float(values[values > 1e-9 * values[0]][-1])
+_upper = _bound(np.max, bounds.largest_stretch)
+upper_bound = checklist.exercise(
+    "5.3 The upper bound",
+    Task(
+        _upper,
+        {"widths": _each(_network, (4, 6, 5, 3), (3, 7, 2), (5, 4, 4, 3, 5, 4, 1), (3, 2))},
+        {
+            "The Frobenius norm bounds less well; take σ_max.": _bound(np.max, np.linalg.norm),
+            "Each layer has a steepest slope of its own; this takes the network's.": (
+                lambda x, Ws, ds, g: _upper(x, Ws, [np.concatenate(ds) for _ in ds], g)
+            ),
+            **_either(np.max, bounds.largest_stretch),
+        },
+        rtol=1e-5,
+    ),
+)
 
 
+def _least(W: NDArray) -> float:
+    return bounds.smallest_stretch(W.T)
+
+
+def _least_not_zero(W: NDArray) -> float:
+    values = np.linalg.svdvals(W)
+    return float(values[values > 1e-9 * values[0]][-1]) if len(W) <= W.shape[1] else 0.0
+
+
+STRETCHES: dict[str, Callable[[NDArray], float]] = {
+    "Where a layer widens, Wᵀ sends some direction to 0.": lambda W: np.linalg.svdvals(W)[-1],
+    "A singular value of 0 counts: this is the smallest of the others.": _least_not_zero,
+    "A square Wᵀ need not send any direction to 0.": lambda W: _least(W) * (len(W) < W.shape[1]),
+    "Rows and columns are mixed up: Wᵀ needs as many rows as columns.": bounds.smallest_stretch,
+}
 lower_bound = checklist.exercise(
     "5.4 The lower bound",
     Task(
-        _bound(_gentlest, _least),
+        _bound(np.min, _least),
         {
-            "narrowing": _net(6, 5, 4, 2),
-            "square": _net(4, 4, 4, 3, 3),
-            "narrowing late": _net(2, 6, 6, 5, 1),
-            "widening": _net(5, 4, 6, 3),
-            "two rows alike": _net(5, 5, 3, change=_same_rows),
-            "a dead unit": _net(5, 4, 3, change=_dead_unit),
-            "one layer": _net(3, 4),
+            "narrowing": _each(_network, (6, 5, 4, 2), (4, 4, 4, 3, 3), (2, 6, 6, 5, 1)),
+            "widening, and one layer": _each(_network, (5, 4, 6, 3), (3, 4)),
+            "two rows alike": _each(_network, (5, 5, 3), alike=True),
+            "a dead unit": _each(_network, (5, 4, 3), dead=True),
         },
         {
-            "Where a layer widens, Wᵀ sends some direction to 0: its smallest stretch is 0, not "
-            "its smallest singular value.": (
-                _bound(_gentlest, lambda W: np.linalg.svd(W, compute_uv=False)[-1])
-            ),
-            "A singular value of 0 counts: this is the smallest of the others.": (
-                _bound(_gentlest, lambda W: _no_zero(W) if len(W) <= W.shape[1] else 0.0)
-            ),
-            "A square Wᵀ has as many rows as columns: its smallest stretch need not be 0.": (
-                _bound(_gentlest, lambda W: _least(W) if len(W) < W.shape[1] else 0.0)
-            ),
-            "Rows and columns are mixed up: Wᵀ must have at least as many rows as columns.": (
-                _bound(_gentlest, lambda W: _least(W.T))
-            ),
-            "This is the upper bound; take the smallest stretches.": _bound(_steepest, _largest),
-            "This is always 0, as the slides' own bound: put ‖x‖ in front, not (0 … x … 0).": (
-                lambda *args: 0.0
-            ),
-            **_both(_gentlest, _least),
+            **{sentence: _bound(np.min, stretch) for sentence, stretch in STRETCHES.items()},
+            "This is the upper bound; take the smallest stretches.": _upper,
+            "This is always 0: put ‖x‖ in front, not (0 … x … 0) as the slides.": lambda *_: 0.0,
+            **_either(np.min, _least),
         },
         rtol=1e-5,
         atol=1e-6,
@@ -338,148 +228,99 @@ lower_bound = checklist.exercise(
 )
 
 
-# --- 5.5 and 5.6 ---------------------------------------------------------------------------------
+def _layer(rng: Generator, fan_in: int, fan_out: int, variance: float) -> Given:
+    wider, larger = rng.uniform(1, 1.3), rng.uniform(1, 3)
+    args = int(wider * fan_in), int(wider * fan_out), round(larger * variance, 4)
+    return Given(args, said="fan_in = {}, fan_out = {}, variance = {}".format(*args))
 
 
-def _layer(fan_in: int, fan_out: int, low: float, high: float) -> Kind:
-    def kind(rng: Generator) -> Given:
-        n, m = (int(fan * rng.uniform(1, 1.3)) for fan in (fan_in, fan_out))
-        m = n if fan_in == fan_out else m
-        args = n, m, round(rng.uniform(low, high), 4)
-        return Given(args, said="fan_in = {}, fan_out = {}, variance = {}".format(*args))
-
-    return kind
+def _edges(fan_in: int, fan_out: int, variance: float) -> NDArray:
+    return np.array(spectra.edges(fan_in, fan_out, variance))
 
 
-def _edges(
-    fan_in: int, fan_out: int, variance: float, power: float = 0.5, root: float = 0.5
-) -> NDArray:
-    n, m = np.power([fan_in, fan_out], root)
-    return variance**power * np.array([abs(n - m), n + m])
-
-
+EDGES: dict[str, Callable[..., NDArray]] = {
+    "The factor is the standard deviation, √variance.": lambda n, m, v: _edges(n, m, v**2),
+    "These are the edges of WᵀW's eigenvalues; take their roots.": lambda *a: _edges(*a) ** 2,
+    "√n_in − √n_out may be below 0; take |…|.": lambda n, m, v: (
+        _edges(n, m, v) * [np.sign(n - m), 1]
+    ),
+    "√n_out − √n_in may be below 0; take |…|.": lambda n, m, v: (
+        _edges(n, m, v) * [np.sign(m - n), 1]
+    ),
+    "The two edges are the wrong way round; the smaller comes first.": lambda *a: _edges(*a)[::-1],
+    "The roots of fan_in and fan_out are missing.": lambda n, m, v: _edges(n**2, m**2, v),
+    "They are divided by √n_in; the variance counts it.": lambda n, m, v: _edges(n, m, v / n),
+}
 edges = checklist.exercise(
     "5.5 The edges of the spectrum",
     Task(
-        lambda *args: tuple(_edges(*args)),
-        {
-            "wide": _layer(784, 200, 0.001, 0.004),
-            "tall": _layer(64, 256, 0.01, 0.03),
-            "square": _layer(100, 100, 0.02, 0.06),
-            "small": _layer(9, 4, 1.5, 4.0),
-        },
-        {
-            "The factor is the standard deviation, the variance's root.": (
-                lambda *args: tuple(_edges(*args, power=1))
-            ),
-            "These are the edges for the eigenvalues of WᵀW; take their roots.": (
-                lambda *args: tuple(_edges(*args) ** 2)
-            ),
-            "The lower edge is √n_in − √n_out with its sign; take the absolute value.": (
-                lambda n, m, v: (np.sqrt(v) * (n**0.5 - m**0.5), _edges(n, m, v)[1])
-            ),
-            "The lower edge is √n_out − √n_in with its sign; take the absolute value.": (
-                lambda n, m, v: (np.sqrt(v) * (m**0.5 - n**0.5), _edges(n, m, v)[1])
-            ),
-            "The two edges are the wrong way round; the smaller comes first.": (
-                lambda *args: tuple(_edges(*args)[::-1])
-            ),
-            "The roots of fan_in and fan_out are missing.": (
-                lambda *args: tuple(_edges(*args, root=1))
-            ),
-            "The edges are divided by √n_in; the variance already counts it.": (
-                lambda n, m, v: tuple(_edges(n, m, v) / np.sqrt(n))
-            ),
-        },
-        rtol=1e-5,
+        spectra.edges,
+        {"fans": _each(_layer, (784, 200, 1e-3), (64, 256, 0.01), (100, 100, 0.02), (9, 4, 1.5))},
+        EDGES,
+        forbidden=[(spectra, "edges")],
     ),
 )
 
 NORMS = ("‖a⁽ˡ⁾‖, l = 0 … L−1", "‖δ⁽ˡ⁾‖, l = 1 … L−1", "‖∂L/∂W⁽ˡ⁾‖, l = 1 … L−1")
 
 
-def _factor(low: float, high: float, *lengths: int) -> Kind:
-    def kind(rng: Generator) -> list:
-        c = round(rng.uniform(low, high), 2)
-        return [Given((c, L), said=f"c = {c}, L = {L}") for L in lengths]
-
-    return kind
+def _factor(rng: Generator, low: float, high: float, L: int) -> Given:
+    c = round(rng.uniform(low, high), 2)
+    return Given((c, L), said=f"c = {c}, L = {L}")
 
 
-def _chain(c: float, L: int) -> list[NDArray]:
-    """Return the three norms, by going through the layers of the chain."""
-    a = [1.0]
-    for _ in range(L - 1):
-        a.append(a[-1] * abs(c))
-    delta = a[: L - 1][::-1]
-    weights = [d * before for d, before in zip(delta, a, strict=False)]
-    return [np.array(a), np.array(delta), np.array(weights)]
+def _chain(c: float, L: int, size: Callable[[float], float] = abs) -> list[NDArray]:
+    """Return the three norms; each matrix on the way counts as one factor, `size` of c."""
+    a = np.cumprod([1.0, *[size(c)] * (L - 1)])
+    delta = a[-2::-1]
+    return [a, delta, delta * a[:-1]]
 
 
-def _entries(call: Callable, answer: Callable, given: Given) -> Any:
-    value = call(answer, *given.args)
-    return dict(zip(NORMS, value, strict=True)) if len(value) == 3 else value
-
-
-def _but(entry: int, change: Callable[[NDArray, float], NDArray]) -> Callable[..., list]:
+def _but(entry: int, change: Callable[[NDArray, float], NDArray]) -> Answer:
     """Return the answer with one of its three arrays changed."""
 
-    def answer(c: float, L: int) -> list:
-        parts: list = list(_chain(c, L))
-        parts[entry] = change(parts[entry], c)
+    def answer(c: float, L: int) -> list[NDArray]:
+        parts = _chain(c, L)
+        parts[entry] = change(parts[entry], abs(c))
         return parts
 
     return answer
 
 
+def _by_name(call: Callable, answer: Callable, given: Given) -> Any:
+    value = call(answer, *given.args)
+    return dict(zip(NORMS, value, strict=True)) if len(value) == 3 else value
+
+
+CHAINS: dict[str, Answer] = {
+    "The activations start at a⁽⁰⁾ = x: c⁰ first.": _but(0, lambda a, c: c * a),
+    "δ: one factor too many; L−1−l matrices lie between.": _but(1, lambda d, c: c * d),
+    "The δ are reversed: for c > 1 they grow towards the input.": _but(1, lambda d, c: d[::-1]),
+    "One factor too many: δ⁽ˡ⁾ meets a⁽ˡ⁻¹⁾, not a⁽ˡ⁾.": _but(2, lambda w, c: c * w),
+    "The last is ‖δ⁽ˡ⁾‖ alone; multiply by ‖a⁽ˡ⁻¹⁾‖.": _but(
+        2, lambda w, c: w / c ** np.arange(len(w))
+    ),
+    "A norm is never negative: where c is, take |c|.": lambda c, L: _chain(c, L, size=float),
+}
 chain = checklist.exercise(
     "5.6 The chain of 2×2 layers",
     Task(
         _chain,
         {
-            "growing": _factor(1.2, 1.8, 10),
-            "shrinking": _factor(0.3, 0.8, 9),
-            "changing sign": _factor(-1.8, -1.2, 6),
-            "shrinking, changing sign": _factor(-0.8, -0.4, 5),
-            "short": _factor(0.3, 0.8, 2, 3),
+            "above 0": _each(_factor, (1.2, 1.8, 10), (0.3, 0.8, 9), (0.3, 0.8, 2), (0.3, 0.8, 3)),
+            "below 0": _each(_factor, (-1.8, -1.2, 6), (-0.8, -0.4, 5)),
         },
-        {
-            "The activations start at a⁽⁰⁾ = x: c⁰ first.": _but(0, lambda a, c: abs(c) * a),
-            "δ: one factor too many; between layers l and L−1 there are L−1−l matrices.": (
-                _but(1, lambda d, c: abs(c) * d)
-            ),
-            "The δ are reversed: for c > 1 they grow towards the input.": (
-                _but(1, lambda d, c: d[::-1])
-            ),
-            "The last is ‖δ⁽ˡ⁾‖ alone; multiply by ‖a⁽ˡ⁻¹⁾‖.": (
-                lambda c, L: [*_chain(c, L)[:2], _chain(c, L)[1]]
-            ),
-            "One factor too many: δ⁽ˡ⁾ meets a⁽ˡ⁻¹⁾, the layer's input, not a⁽ˡ⁾.": (
-                _but(2, lambda w, c: abs(c) * w)
-            ),
-            "A norm is never negative: where c is, take |c|.": lambda c, L: (
-                [float(c) ** k for k in (np.arange(L), np.arange(L - 2, -1, -1))]
-                + [np.full(L - 1, float(c) ** (L - 2))]
-            ),
-        },
-        observe=_entries,
-        rtol=1e-5,
-        atol=0,
+        CHAINS,
+        observe=_by_name,
         hint="There are L−1 layers of 2×2 matrices, and L activations with the input.",
     ),
 )
 
 
-# --- 5.7 -----------------------------------------------------------------------------------------
-
-
-def _loss(decay: float, count: int, *widths: int) -> Kind:
-    def kind(rng: Generator) -> Given:
-        biases = [rng.normal(size=m) for m in widths[1:]]
-        args = (rng.uniform(0, 2, count), _weights(rng, widths), biases, decay)
-        return Given(args, said=f"{count} losses, decay = {decay}, {len(biases)} layers")
-
-    return kind
+def _batch_of_losses(rng: Generator, decay: float, count: int, *widths: int) -> Given:
+    biases = [rng.normal(size=m) for m in widths[1:]]
+    args = (rng.uniform(0, 2, count), _weights(rng, widths), biases, decay)
+    return Given(args, said=f"{count} losses, decay = {decay}, {len(biases)} layers")
 
 
 NO_GRADIENT = (
@@ -491,62 +332,43 @@ NO_GRADIENT = (
 def _value_and_gradients(call: Callable, answer: Callable, given: Given) -> dict:
     """Return the loss and its gradients, for tensors made here, so that they are reached."""
     losses, weights, biases, decay = given.args
-    leaf = lambda part: torch.tensor(part, dtype=torch.float32, requires_grad=True)  # noqa: E731
+    leaf = partial(torch.tensor, dtype=torch.float32, requires_grad=True)
     losses, weights, biases = leaf(losses), [*map(leaf, weights)], [*map(leaf, biases)]
     value = call(lambda: answer(losses, weights, biases, decay))
-    seen = {"value": value, "gradients": NO_GRADIENT}
-    if isinstance(value, torch.Tensor) and value.requires_grad and value.ndim == 0:
-        found = torch.autograd.grad(value, weights, allow_unused=True)
-        gradients = zip(found, weights, strict=True)
-        seen["gradients"] = [torch.zeros_like(W) if g is None else g for g, W in gradients]
-    return seen
+    if not isinstance(value, torch.Tensor) or not value.requires_grad or value.ndim:
+        return {"value": value, "gradients": NO_GRADIENT}
+    gradients = torch.autograd.grad(value, weights, allow_unused=True, materialize_grads=True)
+    return {"value": value, "gradients": list(gradients)}
 
 
-def _mixed(
-    of_losses: Callable[[Any], Any] = torch.mean,
-    of_weights: Callable[[Any], Any] = lambda squares: sum(squares),
-    with_biases: bool = False,
-) -> Callable[..., Any]:
-    """Return a loss plus decay times a penalty, right for the defaults."""
-
-    def answer(losses: Any, weights: list, biases: list, decay: float) -> Any:
-        parts = [*weights, *biases] if with_biases else weights
-        squares = [(part**2).sum() for part in parts]
-        return of_losses(losses) + decay * of_weights(squares)
-
-    return answer
+def _loss(penalty: Callable[[list], Any] = sum, mean: Callable[[Any], Any] = torch.mean) -> Answer:
+    """Return the answer mean loss plus decay times a penalty, made of the squared norms."""
+    return lambda losses, Ws, bs, decay: mean(losses) + decay * penalty([(W**2).sum() for W in Ws])
 
 
+LOSSES: dict[str, Answer] = {
+    "The biases are in the penalty; leave them out.": (
+        lambda losses, Ws, bs, decay: _loss()(losses, Ws + bs, bs, decay)
+    ),
+    "The penalty is added once per example; add it once.": (
+        lambda losses, Ws, bs, decay: _loss()(losses, Ws, bs, len(losses) * decay)
+    ),
+    "The norms are not squared.": _loss(lambda squares: sum(map(torch.sqrt, squares))),
+    "The losses are summed; take their mean.": _loss(mean=torch.sum),
+    "There is a factor ½ in the penalty; this convention has none.": _loss(lambda s: sum(s) / 2),
+    "The penalty is averaged over the layers; it is a sum.": _loss(lambda s: sum(s) / len(s)),
+    "The penalty is missing.": _loss(lambda squares: 0.0),
+    "Only the last layer is in the penalty.": _loss(lambda squares: squares[-1]),
+}
 regularised_loss = checklist.exercise(
     "5.7 Weight decay",
     Task(
-        _mixed(),
+        _loss(),
         {
-            "two layers": _loss(0.1, 5, 3, 4, 2),
-            "three layers": _loss(0.02, 8, 2, 3, 4, 1),
-            "one layer": _loss(0.5, 3, 4, 2),
-            "no decay": _loss(0.0, 4, 3, 2, 2),
+            "two layers": _each(_batch_of_losses, (0.1, 5, 3, 4, 2), (0.0, 4, 3, 2, 2)),
+            "three, and one": _each(_batch_of_losses, (0.02, 8, 2, 3, 4, 1), (0.5, 3, 4, 2)),
         },
-        {
-            "The biases are in the penalty; they are to be left out.": _mixed(with_biases=True),
-            "The norms are not squared.": _mixed(of_weights=lambda s: sum(x.sqrt() for x in s)),
-            "The penalty is added once per example; add it once.": (
-                lambda losses, Ws, bs, decay: _mixed()(losses, Ws, bs, len(losses) * decay)
-            ),
-            "Losses and penalties are summed over the examples; take the mean, add one penalty.": (
-                lambda losses, *rest: len(losses) * _mixed()(losses, *rest)
-            ),
-            "The losses are summed; take their mean.": _mixed(torch.sum),
-            "There is a factor ½ in the penalty; this convention has none.": (
-                _mixed(of_weights=lambda s: sum(s) / 2)
-            ),
-            "The penalty is averaged over the layers; it is their sum.": (
-                _mixed(of_weights=lambda s: sum(s) / len(s))
-            ),
-            "The penalty is missing.": _mixed(of_weights=lambda s: 0.0),
-            "Only the last layer is in the penalty.": _mixed(of_weights=lambda s: s[-1]),
-            "The penalty is subtracted; it is added.": _mixed(of_weights=lambda s: -sum(s)),
-        },
+        LOSSES,
         observe=_value_and_gradients,
         rtol=1e-5,
         atol=1e-6,
@@ -554,80 +376,42 @@ regularised_loss = checklist.exercise(
 )
 
 
-# --- 5.8 -----------------------------------------------------------------------------------------
-
-
-def _batch(rows: int, n: int, size: float) -> Kind:
-    def kind(rng: Generator) -> Given:
-        args = size * rng.normal(1, 2, (rows, n)), rng.uniform(0.5, 2, n), rng.normal(size=n)
-        return Given(args, said=f"a {rows} × {n} array z of numbers near {size:g}")
-
-    return kind
+def _batch(rng: Generator, rows: int, n: int, size: float) -> Given:
+    args = size * rng.normal(1, 2, (rows, n)), rng.uniform(0.5, 2, n), rng.normal(size=n)
+    return Given(args, said=f"a {rows} × {n} array z of numbers near {size:g}")
 
 
 def _layer_norm(z: NDArray, v: NDArray, u: NDArray) -> NDArray:
-    """Return PyTorch's layer normalisation with eps = 0."""
-    scale, shift = (torch.from_numpy(part) for part in (v, u))
-    return torch.nn.functional.layer_norm(
-        torch.from_numpy(z), z.shape[1:], scale, shift, eps=0.0
-    ).numpy()
+    scale, shift = map(torch.from_numpy, (v, u))
+    return F.layer_norm(torch.from_numpy(z), z.shape[1:], scale, shift, eps=0.0).numpy()
 
 
-def _by(spread: Callable[[NDArray], Any], mean: Any = 1) -> Callable[..., NDArray]:
-    """Return v (z − mean) / spread(z) + u, with the mean along an axis; 0 for none at all."""
-
-    def answer(z: NDArray, v: NDArray, u: NDArray) -> NDArray:
-        return v * (z - (z.mean(mean, keepdims=True) if mean != "none" else 0)) / spread(z) + u
-
-    return answer
+def _by(spread: Callable[[NDArray], Any], axis: int | None = 1) -> Answer:
+    """Return the answer v (z − mean) / spread(z) + u, with the mean along an axis."""
+    return lambda z, v, u: v * (z - z.mean(axis, keepdims=True)) / spread(z) + u
 
 
-def _std(z: NDArray, axis: Any = 1, ddof: int = 0) -> NDArray:
-    return z.std(axis, ddof=ddof, keepdims=True)
-
-
-NORMALISATIONS: Mapping[str, Callable[..., NDArray]] = {
-    "The factor √n is missing: ‖z − z̄‖ is √n times the standard deviation.": (
-        _by(lambda z: _std(z) * np.sqrt(z.shape[1]))
-    ),
-    "Divided by n − 1 in the variance (degrees of freedom); the slides divide by n.": (
-        _by(lambda z: _std(z, ddof=1))
-    ),
-    "The variance is used where its root, the standard deviation, is needed.": (
-        _by(lambda z: _std(z) ** 2)
-    ),
-    "Averaged over the batch: that is batch normalisation. Each row has its own mean.": (
-        _by(lambda z: _std(z, 0), 0)
-    ),
-    "Averaged over all numbers at once; each row has its own mean and norm.": (
-        _by(lambda z: _std(z, None), None)
-    ),
-    "The mean is not taken away from z in the numerator.": _by(_std, "none"),
-    "The mean is not taken away before the norm is computed.": (
-        _by(lambda z: np.sqrt((z**2).mean(1, keepdims=True)))
-    ),
+_std = partial(np.std, axis=1, keepdims=True)
+NORMALISATIONS: dict[str, Answer] = {
+    "The factor √n is missing.": _by(lambda z: _std(z) * np.sqrt(z.shape[1])),
+    "Divided by n − 1 in the variance; the slides divide by n.": _by(lambda z: _std(z, ddof=1)),
+    "The variance is used where its root, the deviation, is meant.": _by(lambda z: _std(z) ** 2),
+    "Averaged over the batch: each row has its own mean.": _by(lambda z: _std(z, axis=0), 0),
+    "Averaged over all: each row has its own mean.": _by(lambda z: _std(z, axis=None), None),
+    "The mean is not taken away from z.": lambda z, v, u: v * z / _std(z) + u,
+    "The norm is of z with its mean.": _by(lambda z: np.sqrt((z**2).mean(1, keepdims=True))),
     "v and u are swapped: v scales, u shifts.": lambda z, v, u: _layer_norm(z, u, v),
-    "u is added before the scaling by v.": lambda z, v, u: _layer_norm(z, v, u * v),
-    "A small number (eps) is added to the variance; the slides add none, and here it shows.": (
-        _by(lambda z: np.sqrt(_std(z) ** 2 + 1e-5))
-    ),
-    "A small number (eps) is added to the deviation; the slides add none, and here it shows.": (
-        _by(lambda z: _std(z) + 1e-5)
-    ),
+    "An eps is added to the variance; here it shows.": _by(lambda z: np.sqrt(_std(z) ** 2 + 1e-5)),
+    "An eps is added to the deviation; here it shows.": _by(lambda z: _std(z) + 1e-5),
 }
 layer_norm = checklist.exercise(
     "5.8 Layer normalisation",
     Task(
         _layer_norm,
-        {
-            "any": _batch(4, 6, 1.0),
-            "one row": _batch(1, 5, 3.0),
-            "square": _batch(3, 3, 1.0),
-            "small": _batch(4, 6, 1e-3),
-            "tiny": _batch(3, 9, 1e-8),
-        },
+        {"z": _each(_batch, (4, 6, 1.0), (1, 5, 3.0), (3, 3, 1.0), (4, 6, 1e-3), (3, 9, 1e-8))},
         NORMALISATIONS,
         rtol=1e-5,
         atol=1e-6,
+        forbidden=[(normalization, "layer_norm")],
     ),
 )

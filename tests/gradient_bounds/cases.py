@@ -153,6 +153,7 @@ WRONG = {
         (NORM.format(spread="(c.std() + 1e-10)"), "expected"),
         (NORM.format(spread="np.sqrt((c**2).mean() + 1e-12)"), "expected"),
         (NORM.format(spread="c.std(ddof=1)"), "n − 1"),
+        ("from helpers.gradient_bounds.normalization import layer_norm", "it uses"),
         ("def layer_norm(z, v, u):\n    z -= z.mean(1, keepdims=True)\n"
          "    return v * z / z.std(1, keepdims=True) + u", "changed its input"),
     ],
