@@ -130,7 +130,7 @@ WRONG = {
     ],
     "square_net": [
         (NET.format(ASSIGNMENT.replace("-0.48", "-0.6")), "expected a sup error of at most 0.04"),
-        (NET.format("[[0.2, 0.6, 0.8]], [0, -0.12, -0.48], [[1, 1, 1]], [0]"), "it is transposed"),
+        (NET.format("[[0.2, 0.6, 0.8]], [0, -0.12, -0.48], [[1, 1, 1]], [0]"), "it needs (3, 1)"),
         (NET.format(ASSIGNMENT.replace("-0.48", "np.nan")), "finite"),
         ("def square_net():\n    return tuple(best_net(2))", "it uses"),
         ("def square_net():\n    return best_net(2)", "it uses"),
