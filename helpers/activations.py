@@ -1,15 +1,12 @@
 """The activation units: value, derivative, torch module, colour and line style of each.
 
-Problems 2 and 3 compare six units, listed in `UNITS`; the lecture companion adds softplus and the
-identity. `ACTIVATIONS` is the one dictionary of them all: adding a unit is adding an entry.
-
-The NumPy functions take a scalar or an array of any shape, keep float32 and float64, and stay
-finite and silent for any finite input: every exponential is taken of −|z|, so none overflows.
+`ACTIVATIONS` is the one dictionary of them all: adding a unit is adding an entry. The NumPy
+functions take a scalar or an array of any shape, keep float32 and float64, and stay finite and
+silent for any finite input: every exponential is taken of −|z|, so none overflows.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -153,43 +150,26 @@ class Activation:
         return f"Activation({self.name})"
 
 
-ACTIVATIONS = {
-    unit.name: unit
-    for unit in (
-        Activation("relu", "ReLU", relu, relu_derivative, nn.ReLU, BLUE, "-"),
-        Activation("sigmoid", "Sigmoid", sigmoid, sigmoid_derivative, nn.Sigmoid, ORANGE, "--"),
-        Activation(
-            "leaky_relu",
-            "LeakyReLU",
-            leaky_relu,
-            leaky_relu_derivative,
-            partial(nn.LeakyReLU, LEAKY_SLOPE),
-            SKY,
-            ":",
-        ),
-        Activation("tanh", "Tanh", tanh, tanh_derivative, nn.Tanh, OCHRE, "-."),
-        Activation(
-            "mish", "Mish", mish, mish_derivative, Mish, GREEN, (0, (6, 1.5, 1, 1.5, 1, 1.5))
-        ),
-        Activation("swish", "Swish", swish, swish_derivative, Swish, PINK, (0, (3, 1))),
-        Activation("softplus", "Softplus", softplus, sigmoid, nn.Softplus, GREY, (0, (8, 2))),
-        Activation(
-            "identity", "Identity", identity, identity_derivative, nn.Identity, BLACK, (0, (1, 2))
-        ),
-    )
-}
-
+_ALL = (
+    Activation("relu", "ReLU", relu, relu_derivative, nn.ReLU, BLUE, "-"),
+    Activation("sigmoid", "Sigmoid", sigmoid, sigmoid_derivative, nn.Sigmoid, ORANGE, "--"),
+    Activation(
+        "leaky_relu", "LeakyReLU", leaky_relu, leaky_relu_derivative, nn.LeakyReLU, SKY, ":"
+    ),
+    Activation("tanh", "Tanh", tanh, tanh_derivative, nn.Tanh, OCHRE, "-."),
+    Activation("mish", "Mish", mish, mish_derivative, Mish, GREEN, (0, (6, 1.5, 1, 1.5, 1, 1.5))),
+    Activation("swish", "Swish", swish, swish_derivative, Swish, PINK, (0, (3, 1))),
+    Activation("softplus", "Softplus", softplus, sigmoid, nn.Softplus, GREY, (0, (8, 2))),
+    Activation(
+        "identity", "Identity", identity, identity_derivative, nn.Identity, BLACK, (0, (1, 2))
+    ),
+)
+ACTIVATIONS = {unit.name: unit for unit in _ALL}
 UNITS = ("relu", "sigmoid", "leaky_relu", "tanh", "mish", "swish")  # the six of problem 3
 
 
 def get(name: str) -> Activation:
-    """Return the unit of that name.
-
-    Raises:
-        ValueError: no unit is called so.
-    """
-    try:
-        return ACTIVATIONS[name]
-    except (KeyError, TypeError):
-        known = ", ".join(ACTIVATIONS)
-        raise ValueError(f"activation {name!r} unknown; choose from {known}") from None
+    """Return the unit of that name; the ValueError for any other lists those that there are."""
+    if name not in [*ACTIVATIONS]:  # a list, as a name may be anything
+        raise ValueError(f"activation {name!r} unknown; choose from {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name]
