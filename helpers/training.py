@@ -21,30 +21,18 @@ RECORD_EVERY = 10  # epochs from one record to the next
 
 @dataclass(frozen=True)
 class History:
-    """The curves of one run: arrays of equal length, one entry a record.
+    """The curves of one run: arrays of equal length, one entry a record."""
 
-    Attributes:
-        epochs: steps made before the record.
-        train_loss: mean cross-entropy in nats; NaN once the run has diverged.
-        train_accuracy: share of the training images classified rightly, from 0 to 1.
-        validation_loss: as `train_loss`, on the validation images.
-        validation_accuracy: as `train_accuracy`, on the validation images.
-    """
-
-    epochs: NDArray[np.int64]
-    train_loss: NDArray[np.float64]
-    train_accuracy: NDArray[np.float64]
+    epochs: NDArray[np.int64]  # steps made before the record
+    train_loss: NDArray[np.float64]  # mean cross-entropy in nats; NaN once the run has diverged
+    train_accuracy: NDArray[np.float64]  # share of the images classified rightly, from 0 to 1
     validation_loss: NDArray[np.float64]
     validation_accuracy: NDArray[np.float64]
 
     def curves(self) -> tuple[NDArray[np.float64], ...]:
         """Return the four curves, without their epochs."""
-        return (
-            self.train_loss,
-            self.train_accuracy,
-            self.validation_loss,
-            self.validation_accuracy,
-        )
+        seen = self.train_loss, self.train_accuracy
+        return *seen, self.validation_loss, self.validation_accuracy
 
     def __repr__(self) -> str:
         """Return where the run stands at its last record."""
@@ -72,12 +60,7 @@ def record_epochs(epochs: int, record_every: int = RECORD_EVERY) -> NDArray[np.i
 
 
 def loss_and_accuracy(logits: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Return the mean cross-entropy and the share of right answers.
-
-    Args:
-        logits: (n, classes), any floating type.
-        labels: (n,), int64.
-    """
+    """Return the mean cross-entropy and the share of right answers; logits are (n, classes)."""
     loss = F.cross_entropy(logits, labels).item()
     return loss, (logits.argmax(1) == labels).double().mean().item()
 

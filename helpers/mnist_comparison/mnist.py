@@ -38,10 +38,17 @@ class MnistError(RuntimeError):
     """MNIST cannot be had as asked; the message is one sentence that says why and what to do."""
 
 
-class _Titled:
-    """What `Mnist` and `Split` share: a title that never passes the stand-in off as MNIST."""
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class _Data:
+    """What `Mnist` and `Split` share: what the data are, said so that nobody takes them for others.
 
+    `source` names them in words, `is_real` is False for the stand-in, and `digest` is a SHA-256
+    (hex) that identifies their content.
+    """
+
+    source: str
     is_real: bool
+    digest: str
 
     def title(self, text: str) -> str:
         """Return the text, with a remark in parentheses unless the data are MNIST itself."""
@@ -49,20 +56,13 @@ class _Titled:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Mnist(_Titled):
-    """Images (uint8, 0–255, shape (n, 28, 28)) and labels (int64, 0–9, shape (n,)), as distributed.
-
-    `source` names the data in words, `is_real` is False for the stand-in, and `digest` is a
-    SHA-256 (hex) that identifies the content.
-    """
+class Mnist(_Data):
+    """Images (uint8, 0–255, shape (n, 28, 28)) and labels (int64, 0–9, (n,)), as distributed."""
 
     train_images: np.ndarray
     train_labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
-    source: str
-    is_real: bool
-    digest: str
 
     def __repr__(self) -> str:
         """Return one line: what it is, how much, and the start of the digest."""
@@ -71,11 +71,8 @@ class Mnist(_Titled):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Split(_Titled):
-    """Tensors to train, validate and test on: x float32 (n, 784) in 0–255, y int64 (n,) in 0–9.
-
-    `source`, `is_real` and `digest` are those of the data that were split.
-    """
+class Split(_Data):
+    """Tensors to train, validate and test on: x float32 (n, 784) in 0–255, y int64 (n,) in 0–9."""
 
     train_x: torch.Tensor
     train_y: torch.Tensor
@@ -83,9 +80,6 @@ class Split(_Titled):
     validation_y: torch.Tensor
     test_x: torch.Tensor
     test_y: torch.Tensor
-    source: str
-    is_real: bool
-    digest: str
 
     def __repr__(self) -> str:
         """Return one line: what it is, how much, and the start of the digest."""
@@ -133,22 +127,19 @@ def load(
 
 
 def stand_in(seed: int = 0, train: int = 12000, test: int = 10000) -> Mnist:
-    """Return digits drawn from fonts, in the place of MNIST; the same for the same arguments.
+    """Return as many digits drawn from fonts, in the place of MNIST.
 
-    Args:
-        seed: seeds the generator; the global random state is neither read nor changed.
-        train: how many training images to draw, 1 or more.
-        test: how many test images to draw, 1 or more.
+    The same arguments give the same; the global random state is neither read nor changed.
 
     Raises:
-        ValueError: a number is not a whole one or out of its range.
+        ValueError: `seed` is negative, one of the others below 1, or not whole.
     """
     for name, value, low in (("seed", seed, 0), ("train", train, 1), ("test", test, 1)):
         _whole(name, value, low)
     images, labels = standin.draw(train + test, np.random.default_rng(seed))
     arrays = (images[:train], labels[:train], images[train:], labels[train:])
     digest = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
-    return Mnist(*arrays, "stand-in digits (not MNIST)", False, digest)
+    return Mnist(*arrays, source="stand-in digits (not MNIST)", is_real=False, digest=digest)
 
 
 def split(data: Mnist, used: int = 12000, validation_fraction: float = 0.2) -> Split:

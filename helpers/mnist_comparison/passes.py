@@ -77,13 +77,8 @@ def in_blocks(examples: Columns, size: int) -> tuple[Tensor, list[Columns]]:
     out the inputs that are 0 in all its examples (with finite weights that changes nothing), but
     for their number to be a multiple of 16: matrix products of such sizes run faster than those
     of slightly smaller ones.
-
-    Args:
-        examples: n of them.
-        size: examples in a block, at least 1; the last block may be smaller.
-
-    Returns:
-        The positions of the inputs in their new order, (features,), and the blocks.
+    What is returned is the positions of the inputs in their new order, (features,), and the
+    blocks of `size` examples; the last may be smaller.
     """
     used = examples.x != 0
     order = used.sum(1).argsort(descending=True, stable=True)
@@ -113,28 +108,16 @@ def _weight_gradient(delta: Tensor, a: Tensor) -> Tensor:
 
 
 class Passed(NamedTuple):
-    """What a forward pass leaves behind for the backward pass.
+    """What a forward pass leaves behind for the backward pass."""
 
-    Attributes:
-        logits: (R, classes, n) float32.
-        inputs: each layer's inputs; the first layer's are shared by all networks.
-        slopes: each hidden layer's slopes, (R, width, n).
-        by_beta: for Swish, each hidden layer's derivatives with respect to β.
-    """
-
-    logits: Tensor
-    inputs: list[Tensor]
-    slopes: list[Tensor]
-    by_beta: list[Tensor]
+    logits: Tensor  # (R, classes, n) float32
+    inputs: list[Tensor]  # each layer's; the first layer's are shared by all networks
+    slopes: list[Tensor]  # each hidden layer's, (R, width, n)
+    by_beta: list[Tensor]  # for Swish, each hidden layer's derivatives with respect to β
 
 
 def forward(batch: Batch, x: Tensor) -> Passed:
-    """Return the networks' logits for x, and what `add_gradients` needs.
-
-    Args:
-        batch: the networks.
-        x: (k, n), the first k features of n examples; the other features are 0.
-    """
+    """Return the logits for x, (k, n): the first k features of n examples; the others are 0."""
     inputs, slopes, by_beta = [x], [], []
     for layer, (weight, bias) in enumerate(zip(batch.weights, batch.biases, strict=True)):
         z = _affine(weight[:, :, : inputs[-1].shape[-2]], bias, inputs[-1])
@@ -147,14 +130,9 @@ def forward(batch: Batch, x: Tensor) -> Passed:
 
 
 def add_gradients(total: Batch, batch: Batch, seen: Passed, y: Tensor, n: int) -> None:
-    """Add the gradients of the examples' part of the mean cross-entropy to `total`, in place.
+    """Add the gradients of the mean cross-entropy of n examples to `total`, in place.
 
-    Args:
-        total: gradients by the places of their parameters, changed in place.
-        batch: the networks.
-        seen: what `forward` returned for some of the training examples.
-        y: those examples' labels.
-        n: number of all training examples.
+    `seen` is what `forward` returned for some of them, y are the labels of those.
     """
     delta = torch.softmax(seen.logits, 1)
     delta[:, y, torch.arange(len(y), device=y.device)] -= 1

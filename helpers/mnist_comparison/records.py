@@ -29,21 +29,13 @@ CURVES = ("epochs", "train_loss", "train_accuracy", "validation_loss", "validati
 
 @dataclass(frozen=True)
 class Examples:
-    """Raw pixels, and the factor they are multiplied by: what every run of a search sees.
+    """Raw pixels, and the factor they are multiplied by: what every run of a search sees."""
 
-    Attributes:
-        train_x: (n, 784) uint8.
-        train_y: (n,) int64 labels.
-        validation_x: (m, 784) uint8.
-        validation_y: (m,) int64 labels.
-        scale: 1 for raw pixels 0–255, 1/255 for pixels in [0, 1].
-    """
-
-    train_x: NDArray[np.uint8]
-    train_y: NDArray[np.int64]
-    validation_x: NDArray[np.uint8]
+    train_x: NDArray[np.uint8]  # (n, 784)
+    train_y: NDArray[np.int64]  # (n,) labels
+    validation_x: NDArray[np.uint8]  # (m, 784)
     validation_y: NDArray[np.int64]
-    scale: float = 1.0
+    scale: float = 1.0  # 1/255 for pixels in [0, 1]
 
     @classmethod
     def of(

@@ -46,19 +46,12 @@ def default_precision(device: str) -> str:
 
 
 class BestRate(NamedTuple):
-    """The rate that the rule chooses, and how the choice came about.
+    """What `best_rate` chooses; `on_edge` says that a better rate may lie beyond the grid."""
 
-    Attributes:
-        rate: the chosen learning rate.
-        highest: the rate with the highest accuracy; the smallest of them where several have it.
-        error: the standard error of the highest accuracy.
-        on_edge: whether `highest` is an end of the grid, so that a better rate may lie beyond.
-    """
-
-    rate: float
-    highest: float
-    error: float
-    on_edge: bool
+    rate: float  # the chosen one
+    highest: float  # that of the highest accuracy; the smallest where several have it
+    error: float  # standard error of the highest accuracy
+    on_edge: bool  # whether `highest` is an end of the grid
 
 
 def best_rate(rates: Sequence[float], accuracy: ArrayLike, images: int) -> BestRate:
@@ -80,9 +73,7 @@ def best_rate(rates: Sequence[float], accuracy: ArrayLike, images: int) -> BestR
     if not len(rates) or np.any(np.diff(rates) <= 0):
         raise ValueError(f"rates is {list(rates)}; give one or more, in ascending order")
     if accuracy.shape != (len(rates),) or not np.all((accuracy >= 0) & (accuracy <= 1)):
-        raise ValueError(
-            f"accuracy is {accuracy}; give one in [0, 1] for each of {len(rates)} rates"
-        )
+        raise ValueError(f"accuracy is {accuracy}; give one in [0, 1] for each rate")
     highest = int(accuracy.argmax())
     top = accuracy[highest]
     error = float(np.sqrt(top * (1 - top) / images))

@@ -18,19 +18,12 @@ BLOCK = 1600  # examples at a time on a CPU: few enough for its cache, enough to
 
 @dataclass(frozen=True)
 class Part:
-    """Networks, or what is left of them, and the examples that they train on.
+    """Networks, or what is left of them, and the examples that they train on."""
 
-    Attributes:
-        batch: the networks, trained in place.
-        rows: which networks these are, of all that train.
-        blocks: the training examples.
-        validation: the validation examples, their inputs in the order of the blocks'.
-    """
-
-    batch: Batch
-    rows: list[int]
-    blocks: list[Columns]
-    validation: Columns
+    batch: Batch  # trained in place
+    rows: list[int]  # which networks these are, of all that train
+    blocks: list[Columns]  # the training examples
+    validation: Columns  # their inputs in the order of the blocks'
 
 
 @contextmanager

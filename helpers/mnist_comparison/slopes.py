@@ -68,12 +68,7 @@ def _any_unit(module: nn.Module) -> Callable[..., Pass]:
 
 # Piecewise linear: computed in the products' own type. In bfloat16 LeakyReLU's slope is 0.01001.
 _EXACT: dict[str, Callable[..., Pass]] = {"relu": _relu, "leaky_relu": _leaky_relu}
-_PASSES: dict[str, Callable[..., Pass]] = {
-    "sigmoid": _sigmoid,
-    "tanh": _tanh,
-    "mish": _mish,
-    "swish": _swish,
-}
+_WIDE: dict[str, Callable[..., Pass]] = dict(sigmoid=_sigmoid, tanh=_tanh, mish=_mish, swish=_swish)
 
 
 def value_and_slope(name: str) -> Callable[..., Pass]:
@@ -90,7 +85,7 @@ def value_and_slope(name: str) -> Callable[..., Pass]:
     module = activations.get(name).module
     if name in _EXACT:
         return _EXACT[name]
-    inside = _PASSES.get(name) or _any_unit(module())
+    inside = _WIDE.get(name) or _any_unit(module())
 
     def value_and_slope(z: Tensor, *beta: Tensor) -> Pass:
         return tuple(part.to(z.dtype) for part in inside(z.float(), *beta))
