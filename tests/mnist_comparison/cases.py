@@ -1,657 +1,290 @@
-"""Right and wrong answers to the exercises of notebook 03."""
-
-import numpy as np
-import torch
-from torch import nn
-from torch.autograd import Function
-from torch.nn import functional as F
-
-from helpers.judge import State
-from helpers.mnist_comparison import check
-from tests.cases import Case, Wrong, stub
-
-# 3.1
+"""Right and wrong answers to the exercises of notebook 03, as students write them."""
 
 
-def digits_right(axes, images, labels):
-    for ax, image, label in zip(axes, images, labels, strict=True):
-        ax.imshow(image, cmap="gray")
-        ax.set_title(f"label {label}")
+def digits(*lines):
+    """Returns a drawing of each image by these lines."""
+    loop = "for ax, im, label in zip(axes, images, labels):"
+    return "\n        ".join([f"def draw_digits(axes, images, labels):\n    {loop}", *lines])
 
 
-def digits_right_by_index(axes, images, labels):
-    for i in range(len(labels)):
-        axes[i].imshow(images[i].astype(float), vmin=0, vmax=255)
-        axes[i].set_title(labels[i], loc="left")
-        axes[i].set_axis_off()
+def split(result, *lines):
+    return "\n    ".join(["def split_examples(x, y, used):", *lines, f"return {result}"])
 
 
-def digits_without_titles(axes, images, labels):
-    for ax, image in zip(axes, images, strict=True):
-        ax.imshow(image)
-
-
-def digits_all_the_same(axes, images, labels):
-    for ax, label in zip(axes, labels, strict=True):
-        ax.imshow(images[0])
-        ax.set_title(label)
-
-
-def digits_transposed(axes, images, labels):
-    digits_right(axes, images.transpose(0, 2, 1), labels)
-
-
-def digits_only_one(axes, images, labels):
-    digits_right(axes[:1], images[:1], labels[:1])
-
-
-def digits_flat(axes, images, labels):
-    digits_right(axes, images.reshape(3, 1, 784), labels)
-
-
-def digits_inverted(axes, images, labels):
-    digits_right(axes, 255 - images, labels)
-
-
-def digits_raise(axes, images, labels):
-    axes[3].imshow(images[3])
-
-
-# 3.2
-
-
-def split_right(x, y, used):
-    cut = used - used // 5
-    return x[:cut], y[:cut], x[cut:used], y[cut:used]
-
-
-def split_right_in_arrays(x, y, used):
-    x, y = np.asarray(x)[:used], np.asarray(y)[:used]
-    train, validation = np.split(np.arange(used), [int(0.8 * used)])
-    return [x[train], y[train], x[validation], y[validation]]
-
-
-def split_first_fifth(x, y, used):
-    cut = used // 5
-    return x[cut:used], y[cut:used], x[:cut], y[:cut]
-
-
-def split_all(x, y, used):
-    cut = len(x) * 4 // 5
-    return x[:cut], y[:cut], x[cut:], y[cut:]
-
-
-def split_exchanged(x, y, used):
-    a, b, c, d = split_right(x, y, used)
-    return c, d, a, b
-
-
-def split_end_of_everything(x, y, used):
-    cut = used * 4 // 5
-    return x[:cut], y[:cut], x[-(used - cut) :], y[-(used - cut) :]
-
-
-def split_overlap(x, y, used):
-    cut = used * 4 // 5
-    return x[:used], y[:used], x[cut:used], y[cut:used]
-
-
-def split_shuffled(x, y, used):
-    cut = used * 4 // 5
-    order = torch.arange(used)
-    order[:cut] = torch.flip(order[:cut], [0])
-    return split_right(x[order], y[order], used)
-
-
-def split_labels_astray(x, y, used):
-    a, b, c, _ = split_right(x, y, used)
-    return a, b, c, y[: len(c)] + 1
-
-
-def split_two(x, y, used):
-    return x[:used], y[:used]
-
-
-def split_forgets_return(x, y, used):
-    split_right(x, y, used)
-
-
-# 3.3
-
-
-class MishRight(Function):
+def function(forward, backward, name="Mish", inputs="z"):
+    return f"""
+class {name}(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, z):
-        t = torch.tanh(F.softplus(z))
-        ctx.save_for_backward(z, t)
-        return z * t
+    def forward(ctx, {inputs}):
+        {forward}
 
     @staticmethod
-    def backward(ctx, grad_output):
-        z, t = ctx.saved_tensors
-        return grad_output * (t + z * (1 - t * t) * torch.sigmoid(z))
+    def backward(ctx, g):
+        {backward}
+"""
 
 
-class MishRightByCases(Function):
-    @staticmethod
-    def forward(ctx, z):
-        ctx.save_for_backward(z)
-        e = torch.exp(-z.abs())
-        top = torch.where(z >= 0, 1 + 2 * e, e * (e + 2))
-        return z * top / (top + torch.where(z >= 0, 2 * e * e, torch.full_like(e, 2.0)))
-
-    @staticmethod
-    def backward(ctx, grad_output):
-        (z,) = ctx.saved_tensors
-        t = torch.tanh(torch.logaddexp(z, torch.zeros_like(z)))
-        return grad_output * t + grad_output * z * torch.sigmoid(z) * (1 - t) * (1 + t)
+def mish(value="z * F.softplus(z).tanh()", slope="g * (t + z * (1 - t**2) * s)"):
+    made = "z, = ctx.saved_tensors; t = F.softplus(z).tanh(); s = z.sigmoid()"
+    return function(f"ctx.save_for_backward(z); return {value}", f"{made}; return {slope}")
 
 
-def function(forward, backward, parameters=1):
-    """Return a Function class with this forward and this backward, which get plain tensors."""
-
-    class Made(Function):
-        @staticmethod
-        def forward(ctx, *inputs):
-            ctx.save_for_backward(*inputs)
-            return forward(*inputs)
-
-        @staticmethod
-        def backward(ctx, grad_output):
-            return backward(grad_output, *ctx.saved_tensors)
-
-    return Made
+def swish(value="z * s", by_z="g * (s + beta * z * s * (1 - s))", by_beta="(g * i * z).sum()"):
+    s, saved = "s = torch.sigmoid(beta * z)", "ctx.save_for_backward(z, beta)"
+    made = f"z, beta = ctx.saved_tensors; {s}; i = z * s * (1 - s)"
+    backward = f"{made}; return {by_z}" + (f", {by_beta}" if by_beta else "")
+    return function(f"{saved}; {s}; return {value}", backward, "Swish", "z, beta")
 
 
-def t_of(z):
-    return torch.tanh(F.softplus(z))
+def network(*modules):
+    return f"def build_network(make_unit):\n    return nn.Sequential({', '.join(modules)})"
 
 
-def mish_value(z):
-    return z * t_of(z)
-
-
-def mish_slope(z):
-    return t_of(z) + z * (1 - t_of(z) ** 2) * torch.sigmoid(z)
-
-
-def mish_with(forward=mish_value, backward=lambda g, z: g * mish_slope(z)):
-    return function(forward, backward)
-
-
-def textbook_mish_slope(g, z):
-    e = torch.exp(z)
-    omega = 4 * (z + 1) + 4 * e**2 + e**3 + e * (4 * z + 6)
-    return g * e * omega / (2 * e + e**2 + 2) ** 2
-
-
-class StubFunction(Function):
-    @staticmethod
-    def forward(ctx, *inputs):
-        raise NotImplementedError()
-
-    @staticmethod
-    def backward(ctx, grad_output):
-        raise NotImplementedError()
-
-
-# 3.4
-
-
-class SwishRight(Function):
-    @staticmethod
-    def forward(ctx, z, beta):
-        ctx.save_for_backward(z, beta)
-        return z * torch.sigmoid(beta * z)
-
-    @staticmethod
-    def backward(ctx, grad_output):
-        z, beta = ctx.saved_tensors
-        s = torch.sigmoid(beta * z)
-        inner = z * s * (1 - s)
-        return grad_output * (s + beta * inner), (grad_output * z * inner).sum()
-
-
-class SwishRightFromSource(Function):
-    """The assignment's own formula, kept finite."""
-
-    @staticmethod
-    def forward(ctx, z, beta):
-        ctx.save_for_backward(z, beta)
-        return z / (1 + torch.exp(-beta * z))
-
-    @staticmethod
-    def backward(ctx, grad_output):
-        z, beta = ctx.saved_tensors
-        s, rest = torch.sigmoid(beta * z), torch.sigmoid(-beta * z)
-        return grad_output * s * (1 + beta * z * rest), torch.dot(grad_output, z * z * s * rest)
-
-
-def swish_parts(z, beta):
-    s = torch.sigmoid(beta * z)
-    return s, s + beta * z * s * (1 - s), z * z * s * (1 - s)
-
-
-def swish_with(forward=None, backward=None):
-    def value(z, beta):
-        return z * torch.sigmoid(beta * z)
-
-    def gradients(g, z, beta):
-        _, slope, by_beta = swish_parts(z, beta)
-        return g * slope, (g * by_beta).sum()
-
-    return function(forward or value, backward or gradients)
-
-
-def textbook_swish(z, beta):
-    return z * torch.exp(beta * z) / (1 + torch.exp(beta * z))
-
-
-# 3.5
-
-
-def network_right(make_unit):
-    return nn.Sequential(
-        nn.Linear(784, 200), make_unit(), nn.Linear(200, 64), make_unit(), nn.Linear(64, 10)
-    )
-
-
-class NetworkRight(nn.Module):
+def network_with(forward):
+    return f"""
+class Net(nn.Module):
     def __init__(self, make_unit):
         super().__init__()
-        self.first, self.second, self.last = (
-            nn.Linear(784, 200),
-            nn.Linear(200, 64),
-            nn.Linear(64, 10),
-        )
-        self.units = nn.ModuleList(make_unit() for _ in range(2))
+        self.a, self.b, self.c = nn.Linear(784, 200), nn.Linear(200, 64), nn.Linear(64, 10)
+        self.u, self.v = make_unit(), make_unit()
+        self.made = make_unit
 
     def forward(self, x):
-        for layer, unit in zip((self.first, self.second), self.units, strict=True):
-            x = unit(layer(x))
-        return self.last(x)
+        {forward}
+
+def build_network(make_unit):
+    return Net(make_unit)
+"""
 
 
-def network_like(*layers):
-    def build(make_unit):
-        unit = make_unit()
-        made = [
-            unit if layer == "shared" else make_unit() if layer == "unit" else layer
-            for layer in layers
-        ]
-        return nn.Sequential(*made)
-
-    return build
-
-
-L1, L2, L3 = nn.Linear(784, 200), nn.Linear(200, 64), nn.Linear(64, 10)
-
-# 3.6
-
-torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1)  # the first one takes seconds to make
-
-
-def step_right(model, x, y, lr):
-    loss = F.cross_entropy(model(x), y)
-    model.zero_grad()
+def step(
+    loss="F.cross_entropy(model(x), y)",
+    clear="model.zero_grad()",
+    parameters="model.parameters()",
+    change="lr * p.grad",
+    then="",
+    result="loss.item()",
+):
+    return f"""
+def descent_step(model, x, y, lr):
+    loss = {loss}
+    {clear}
     loss.backward()
     with torch.no_grad():
-        for parameter in model.parameters():
-            parameter -= lr * parameter.grad
-    return loss.item()
+        for p in {parameters}:
+            p -= {change}
+            {then}
+    return {result}
+"""
 
 
-def step_right_by_optimizer(model, x, y, lr):
-    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+def step_by(optimizer, before="", first="pass"):
+    return f"""
+{before}
+def descent_step(model, x, y, lr):
+    {first}
+    optimizer = {optimizer}
     optimizer.zero_grad()
-    loss = nn.CrossEntropyLoss()(model(x), y)
+    loss = F.cross_entropy(model(x), y)
     loss.backward()
     optimizer.step()
-    return loss.detach()
+    return float(loss)
+"""
 
 
-def step_with(sign=-1.0, clear=True, reduction="mean", use_lr=True, after=False, move=True):
-    def step(model, x, y, lr):
-        if clear:
-            model.zero_grad()
-        loss = F.cross_entropy(model(x), y, reduction=reduction)
-        loss.backward()
-        if move:
-            with torch.no_grad():
-                for parameter in model.parameters():
-                    parameter += sign * (lr if use_lr else 1) * parameter.grad
-        if after:
-            loss = F.cross_entropy(model(x), y)
-        return loss.item()
-
-    return step
+def choice(chosen="(a >= top - e).argmax()", edge="a.argmax() in (0, len(a) - 1)", rate="rates[i]"):
+    return f"""
+def choose_rate(rates, curves, images):
+    a = curves["validation_accuracy"][:, -1]
+    top = a.max()
+    e = np.sqrt(top * (1 - top) / images)
+    i = {chosen}
+    return {rate}, {edge}
+"""
 
 
-def step_summed_report(model, x, y, lr):
-    return 12 * step_right(model, x, y, lr)
+def shown(losses):
+    return f"def displayed(losses):\n    return {losses}"
 
 
-def step_silent(model, x, y, lr):
-    step_right(model, x, y, lr)
+A, B, C, U = "nn.Linear(784, 200)", "nn.Linear(200, 64)", "nn.Linear(64, 10)", "make_unit()"
+CUT = "cut = used - used // 5"
+STABLE = """e = torch.exp(-z.abs()); top = torch.where(z >= 0, 1 + 2 * e, e * (e + 2))
+        ctx.z = z; return z * top / (top + torch.where(z >= 0, 2 * e * e, torch.full_like(e, 2)))"""
 
+RIGHT = {
+    "draw_digits": [
+        digits("ax.pcolormesh(im)", "ax.invert_yaxis()", "ax.set_title(label, loc='left')"),
+        digits("ax.imshow(im[::-1], origin='lower', cmap='gray')", "ax.set(title=f'= {label}')"),
+        digits("plt.sca(ax)", "plt.imshow(im.astype(float), vmin=0)", "plt.title(f'a {label}')"),
+    ],
+    "split_examples": [
+        split("[x[:n], y[:n], x[n:used], y[n:used]]", "n = int(0.8 * used)"),
+        split("xs[:-v], ys[:-v], xs[-v:], ys[-v:]", "xs, ys, v = x[:used], y[:used], used // 5"),
+        split(
+            "x[t], y[t], x[v], y[v]", "t, v = torch.arange(used).split([used // 5 * 4, used // 5])"
+        ),
+    ],
+    "mish": [
+        function(
+            STABLE,
+            "t = torch.logaddexp(ctx.z, ctx.z * 0).tanh()\n"
+            "        return (g * t + g * ctx.z * (1 - t) * (1 + t) / (1 + torch.exp(-ctx.z)),)",
+        ),
+        mish("z * torch.log1p(z.exp()).tanh()", "(g.double() * (t + z * (1 - t * t) * s)).to(z)"),
+    ],
+    "swish": [
+        swish("z / (1 + torch.exp(-beta * z))", "g * s * (1 + beta * z * (1 - s))"),
+        swish(by_beta="torch.dot(g.flatten(), (i * z).flatten()).reshape(beta.shape)"),
+        swish("z * (1 + torch.tanh(beta * z / 2)) / 2", by_beta="sum((g * i * z).flatten())"),
+    ],
+    "build_network": [
+        network_with("return self.c(self.v(self.b(self.u(self.a(x)))))"),
+        network("nn.LazyLinear(200)", U, "nn.LazyLinear(64)", U, "nn.LazyLinear(10)"),
+        network("nn.Flatten()", f"nn.Sequential({A}, {U})", B, U, C),
+    ],
+    "descent_step": [
+        step_by("torch.optim.SGD(model.parameters(), lr=lr)"),
+        step(loss="-F.log_softmax(model(x), 1)[torch.arange(len(y)), y].mean()"),
+        step(
+            loss="(model(x).logsumexp(1) - model(x).gather(1, y[:, None])[:, 0]).mean()",
+            clear="for p in model.parameters(): p.grad = None",
+            then="p.grad.zero_()",
+        ),
+    ],
+    "displayed": [
+        shown("[min(v, 100.0) if v == v else 100.0 for v in losses]"),
+        shown("np.clip(np.nan_to_num(losses, nan=1e9, posinf=1e9), 0, 100)"),
+        shown("torch.nan_to_num(torch.tensor(losses), nan=100., posinf=100.).clamp(max=100)"),
+    ],
+    "choose_rate": [
+        choice("[r for r, v in zip(rates, a) if top - v <= e]", "top in (a[0], a[-1])", "min(i)"),
+        choice("next(k for k, v in enumerate(a.tolist()) if v >= top - e)", rate="[*rates][i]"),
+    ],
+}
 
-# 3.7
+GOOD = "ax.set_title(label)"
 
-
-def displayed_right(losses):
-    return np.where(np.isnan(losses), 100.0, np.minimum(np.nan_to_num(losses, posinf=1e9), 100.0))
-
-
-def displayed_right_in_a_loop(losses):
-    return [min(value, 100.0) if value == value else 100.0 for value in losses]
-
-
-def displayed_in_place(losses):
-    losses[~(losses < 100)] = 100
-    return losses
-
-
-# 3.8
-
-
-def threshold(curves, images, spread=np.sqrt):
-    accuracy = curves["validation_accuracy"][:, -1]
-    top = accuracy.max()
-    return accuracy, top - spread(top * (1 - top) / images)
-
-
-def choose_right(rates, curves, images):
-    accuracy, enough = threshold(curves, images)
-    return rates[np.argmax(accuracy >= enough)], accuracy.argmax() in (0, len(rates) - 1)
-
-
-def choose_right_by_sorting(rates, curves, images):
-    last = [float(curve[-1]) for curve in curves["validation_accuracy"]]
-    top = max(last)
-    error = (top * (1 - top) / images) ** 0.5
-    rate = min(r for r, a in zip(rates, last, strict=True) if a >= top - error)
-    return [np.float64(rate), bool(top in (last[0], last[-1]))]
-
-
-def choose_by(score, edge=None):
-    def choose(rates, curves, images):
-        best = int(score(curves))
-        _, on_edge = choose_right(rates, curves, images)
-        return rates[best], on_edge if edge is None else edge
-
-    return choose
-
-
-def choose_within(spread, last=False):
-    def choose(rates, curves, images):
-        accuracy, enough = threshold(curves, images, spread)
-        within = np.flatnonzero(accuracy >= enough)
-        return rates[within[-1 if last else 0]], False
-
-    return choose
-
-
-def choose_with_edge(of):
-    def choose(rates, curves, images):
-        rate, _ = choose_right(rates, curves, images)
-        return rate, of(rates, curves, rate)
-
-    return choose
-
-
-def choose_position(rates, curves, images):
-    return rates.index(choose_right(rates, curves, images)[0]), False
-
-
-CASES = [
-    Case(
-        check.draw_digits,
-        (stub,),
-        [(digits_right,), (digits_right_by_index,)],
-        [
-            Wrong((digits_without_titles,), "the label 7 is missing"),
-            Wrong((digits_all_the_same,), "shows images[0], not images[1]"),
-            Wrong((digits_transposed,), "is transposed"),
-            Wrong((digits_only_one,), "axes[1] holds no image", State.MALFORMED),
-            Wrong((digits_flat,), "shape (1, 784)", State.MALFORMED),
-            Wrong((digits_inverted,), "are its values changed?"),
-            Wrong((digits_raise,), "axes[3].imshow(images[3])", State.RAISED),
-        ],
-    ),
-    Case(
-        check.split_examples,
-        (stub,),
-        [(split_right,), (split_right_in_arrays,)],
-        [
-            Wrong((split_first_fifth,), "the first fifth validates"),
-            Wrong((split_all,), "all 100 examples are in use"),
-            Wrong((split_exchanged,), "exchanged"),
-            Wrong((split_end_of_everything,), "from the end of all 100"),
-            Wrong((split_overlap,), "stand in both parts"),
-            Wrong((split_shuffled,), "do not shuffle"),
-            Wrong((split_labels_astray,), "not the labels of validation_x"),
-            Wrong((split_two,), "expected four parts", State.MALFORMED),
-            Wrong((split_forgets_return,), "is a `return` missing?", State.MALFORMED),
-        ],
-    ),
-    Case(
-        check.mish,
-        (StubFunction,),
-        [(MishRight,), (MishRightByCases,)],
-        [
-            Wrong((mish_with(t_of),), "without the factor z"),
-            Wrong((mish_with(lambda z: z * F.softplus(z)),), "leaves the tanh out"),
-            Wrong((mish_with(lambda z: z * z.exp().tanh()),), "takes tanh of e^z"),
-            Wrong((mish_with(lambda z: z * torch.sigmoid(z)),), "Swish with β = 1"),
-            Wrong((mish_with(backward=lambda g, z: mish_slope(z)),), "the chain rule"),
-            Wrong(
-                (mish_with(backward=lambda g, z: g * t_of(z)),), "leaves out the term z (1 − t²)"
+WRONG = {
+    "draw_digits": [
+        (digits("ax.imshow(im)", "ax.set_xlabel(label)"), "the titles are missing"),
+        (digits("ax.pcolormesh(im)", GOOD), "upside down"),
+        (digits("ax.imshow(im[:, ::-1])", GOOD), "the picture on axes[0]"),
+        (digits("ax.imshow(im > 127)", GOOD), "the picture on axes[0]"),
+        (digits("ax.imshow(im, alpha=0)", GOOD), "shows no image"),
+        (digits("ax.imshow(im)", "ax.set_title(labels)"), "the label in the title"),
+        (digits("ax.imshow(im)", "ax.set_title(label or '')"), "expected '0', received ''"),
+        (digits("plt.imshow(im)", "plt.title(label)"), "axes[0] shows no image"),
+        (digits("im -= 1", "ax.imshow(im)", GOOD), "changed its input"),
+    ],
+    "split_examples": [
+        (split("x[:cut], y[:cut].float(), x[cut:used], y[cut:used]", CUT), "train_y: expected"),
+        (split("x[:cut], y[:cut, None], x[cut:used], y[cut:used]", CUT), "train_y: expected"),
+        (split("x[:cut].numpy(), y[:cut], x[cut:used], y[cut:used]", CUT), "ndarray"),
+        (split("x[:cut], y[:cut], x[cut:used], y[: used - cut]", CUT), "validation_y"),
+        (split("x[:cut], x[cut:used], y[:cut], y[cut:used]", CUT), ""),
+        (split("x[:cut], y[:cut], x[cut:used]", CUT), "expected four parts"),
+        (
+            split("x[p[:cut]], y[p[:cut]], x[cut:used], y[cut:used]", CUT, "p = y[:cut].argsort()"),
+            "",
+        ),
+        (split("x[:9600], y[:9600], x[9600:12000], y[9600:12000]"), ""),
+    ],
+    "mish": [
+        (mish("F.mish(z)"), "it uses torch.nn.functional.mish"),
+        (mish("nn.Mish()(z)"), "it uses torch.nn.functional.mish"),
+        (mish("(z * F.softplus(z).tanh()).double()"), "forward: for z"),
+        (mish("(z.float() * F.softplus(z.float()).tanh()).to(z)"), "forward: expected"),
+        (mish("z * ((1 + z.exp())**2 - 1) / ((1 + z.exp())**2 + 1)"), "e^|z| is infinite"),
+        (mish(slope="g.mul_(t + z * (1 - t**2) * s)"), "changed its input in place"),
+        (mish(slope="g * (t * z / z + z * (1 - t**2) * s)"), "received nan"),
+        (mish(slope="g * (t + z * (1 - t**2) * s).round(decimals=5)"), ""),
+        (mish(slope="g, g"), "must return a gradient for z; received one, one"),
+        (
+            mish()
+            .replace("ctx.save_for_backward(z)", "Mish.z = z")
+            .replace("z, = ctx.saved_tensors", "z = Mish.z"),
+            "used once more",
+        ),
+        (mish(slope="torch.autograd.grad(z * t, z, g)"), "it uses torch.autograd.grad"),
+        ("class Mish(nn.Mish):\n    pass", "expected a subclass of torch.autograd.Function"),
+    ],
+    "swish": [
+        (swish("F.silu(beta * z) / beta"), "it uses torch.nn.functional.silu"),
+        (swish("z * torch.sigmoid(beta.abs() * z)"), "β = -"),
+        (swish("z * torch.sigmoid((beta if beta else 1) * z)"), "β = 0"),
+        (swish("z * (beta * z).exp() / (1 + (beta * z).exp())"), "e^|z| is infinite"),
+        (swish(by_beta="(g * i * z).sum(0)"), "a table"),
+        (swish(by_beta="(g * i * beta * z / beta).sum()"), "received nan"),
+        (swish(by_beta="(g * i * z).sum().reshape(1)"), "received shape (1,)"),
+        (swish(by_beta="None"), "must return a gradient for z and one for β"),
+        (swish(by_beta=""), "must return a gradient for z and one for β"),
+        (
+            swish()
+            .replace(
+                "ctx.save_for_backward(z, beta)", "Swish.beta = beta; ctx.save_for_backward(z)"
+            )
+            .replace("z, beta = ctx.saved_tensors", "z, beta = *ctx.saved_tensors, Swish.beta"),
+            "used once more",
+        ),
+    ],
+    "build_network": [
+        ("def build_network(make_unit):\n    return mlp(MNIST_SIZES, make_unit)", "networks.mlp"),
+        (network(A, U, B, U, C, "nn.LogSoftmax(1)"), "logits: expected"),
+        (network(A, U, "nn.Dropout(0.2)", B, U, C), "logits: expected"),
+        (network(A, U, B, U, "nn.Linear(64, 10, bias=False)"), "expected weights and biases"),
+        (network(A, U, "nn.Linear(200, 64)", U, "C") + f"\nC = {C}", "two networks share"),
+        (network_with("return self.c(self.u(self.b(self.u(self.a(x)))))"), "units: expected"),
+        (network_with("return self.c(self.v(self.b(self.u(self.a(x))))).detach()"), "no gradient"),
+        (network_with("return self.c(self.v(self.b(self.u(self.a(x)).detach())))"), "the gradient"),
+        (network_with("return self.c(self.v(self.b(self.u(self.a(x))))).squeeze()"), "logits"),
+        (network_with("return self.c(self.v(self.b(self.made()(self.a(x)))))"), ""),
+        (network(A, U, B, U, C).replace("return", "return lambda x: x,"), "expected an nn.Module"),
+    ],
+    "descent_step": [
+        (step(result="loss"), "received a tensor; use .item()"),
+        (step(result="loss.detach()"), "received a tensor; use .item()"),
+        (step(result="round(loss.item(), 3)"), "loss returned by step 1"),
+        (step(loss="F.cross_entropy(model(x[:64]), y[:64])"), "examples 1500"),
+        (step(loss="F.nll_loss(model(x).softmax(1).log(), y)"), "for raw pixels"),
+        (step(loss="F.cross_entropy(model(x).softmax(1), y)"), ""),
+        (step(change="lr * p.grad.clamp(-5, 5)"), "for raw pixels"),
+        (step(parameters="[*model.parameters()][:2]"), "three layers"),
+        (step_by("torch.optim.SGD(model.parameters(), lr=lr, weight_decay=1e-4)"), ""),
+        (step_by("torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)", "", "lr /= 2"), ""),
+        (
+            step_by(
+                "made.setdefault(id(model), torch.optim.SGD(model.parameters(), lr))", "made = {}"
             ),
-            Wrong(
-                (mish_with(backward=lambda g, z: g * (mish_slope(z) - t_of(z))),),
-                "leaves out the first term",
-            ),
-            Wrong(
-                (mish_with(backward=lambda g, z: g * (t_of(z) + z * (1 - t_of(z) ** 2))),),
-                "the derivative of ln(1 + e^z)",
-            ),
-            Wrong(
-                (
-                    mish_with(
-                        backward=lambda g, z: g * (t_of(z) + z * (1 - t_of(z)) * torch.sigmoid(z))
-                    ),
-                ),
-                "has 1 − t where",
-            ),
-            Wrong(
-                (mish_with(lambda z: z * torch.tanh(torch.log(1 + torch.exp(z))) + 0 * z.exp()),),
-                "the value overflows",
-            ),
-            Wrong((mish_with(backward=textbook_mish_slope),), "the gradient overflows"),
-            Wrong((mish_value,), "a subclass of torch.autograd.Function", State.MALFORMED),
-            Wrong((mish_with(lambda z: z[:2] * 1),), "received shape (2,)", State.MALFORMED),
-        ],
-    ),
-    Case(
-        check.swish,
-        (StubFunction,),
-        [(SwishRight,), (SwishRightFromSource,)],
-        [
-            Wrong((swish_with(lambda z, b: z * torch.sigmoid(-b * z)),), "forward has e^{βz}"),
-            Wrong((swish_with(lambda z, b: z * torch.sigmoid(z)),), "ignores β"),
-            Wrong((swish_with(lambda z, b: torch.sigmoid(b * z)),), "without the factor z"),
-            Wrong((swish_with(lambda z, b: b * z * torch.sigmoid(b * z)),), "by β once more"),
-            Wrong(
-                (swish_with(backward=lambda g, z, b: swish_parts(z, b)[1:]),),
-                "the chain rule",
-            ),
-            Wrong(
-                (swish_with(backward=lambda g, z, b: (g * swish_parts(z, b)[0], None)),),
-                "leaves out the term βz",
-            ),
-            Wrong(
-                (
-                    swish_with(
-                        backward=lambda g, z, b: (
-                            g * (swish_parts(z, b)[0] + swish_parts(z, b)[2] / z.where(z != 0, 1)),
-                            None,
-                        )
-                    ),
-                ),
-                "forgets the factor β",
-            ),
-            Wrong(
-                (
-                    swish_with(
-                        backward=lambda g, z, b: (
-                            g * (1 - 2 * swish_parts(z, b)[0] + swish_parts(z, b)[1]),
-                            None,
-                        )
-                    ),
-                ),
-                "the assignment's note has this slip",
-            ),
-            Wrong(
-                (swish_with(backward=lambda g, z, b: (g * swish_parts(z, b)[1], None)),),
-                "no gradient for β",
-            ),
-            Wrong(
-                (
-                    swish_with(
-                        backward=lambda g, z, b: (
-                            g * swish_parts(z, b)[1],
-                            (g * swish_parts(z, b)[2]).mean(),
-                        )
-                    ),
-                ),
-                "is the mean over z",
-            ),
-            Wrong(
-                (
-                    swish_with(
-                        backward=lambda g, z, b: (
-                            g * swish_parts(z, b)[1],
-                            swish_parts(z, b)[2].sum(),
-                        )
-                    ),
-                ),
-                "the gradient for β forgets grad_output",
-            ),
-            Wrong(
-                (
-                    swish_with(
-                        backward=lambda g, z, b: (
-                            g * swish_parts(z, b)[1],
-                            (g * swish_parts(z, b)[2] / z.where(z != 0, 1)).sum(),
-                        )
-                    ),
-                ),
-                "z where z² is meant",
-            ),
-            Wrong((swish_with(textbook_swish),), "the value overflows"),
-        ],
-    ),
-    Case(
-        check.build_network,
-        (stub,),
-        [(network_right,), (NetworkRight,)],
-        [
-            Wrong((network_like(L1, "unit", L2, "unit", L3, "unit"),), "after the last layer"),
-            Wrong((network_like(L1, "unit", L2, "unit", L3, nn.Softmax(1)),), "softmax at the end"),
-            Wrong((network_like(L1, "unit", L2, L3),), "the second hidden layer has no unit"),
-            Wrong((network_like(L1, L2, "unit", L3),), "the first hidden layer has no unit"),
-            Wrong((network_like(L1, L2, L3),), "no hidden layer has a unit"),
-            Wrong((network_like(L1, "shared", L2, "shared", L3),), "each hidden layer learns"),
-            Wrong(
-                (network_like(nn.Linear(784, 64), "unit", nn.Linear(64, 10)),),
-                "784→64, 64→10",
-                State.MALFORMED,
-            ),
-            Wrong(
-                (network_like(L1, "unit", nn.Linear(200, 64, bias=False), "unit", L3),),
-                "has no bias",
-            ),
-            Wrong((lambda make_unit: None,), "is a `return` missing?", State.MALFORMED),
-        ],
-    ),
-    Case(
-        check.descent_step,
-        (stub,),
-        [(step_right,), (step_right_by_optimizer,)],
-        [
-            Wrong((step_with(sign=1.0),), "uphill"),
-            Wrong((step_with(clear=False),), "clear them before"),
-            Wrong((step_with(reduction="sum"),), "summed over the examples; take"),
-            Wrong((step_with(use_lr=False),), "lr is not used"),
-            Wrong((step_with(after=True),), "that after the step"),
-            Wrong((step_with(move=False),), "have not changed"),
-            Wrong((step_summed_report,), "the loss returned is summed"),
-            Wrong((step_silent,), "is a `return` missing?", State.MALFORMED),
-        ],
-    ),
-    Case(
-        check.displayed,
-        (stub,),
-        [(displayed_right,), (displayed_right_in_a_loop,)],
-        [
-            Wrong((lambda x: np.minimum(x, 100),), "NaN is still there"),
-            Wrong((lambda x: np.nan_to_num(np.minimum(x, 100), nan=0.0),), "NaN became 0"),
-            Wrong(
-                (lambda x: np.where(np.isfinite(x), x, 100.0),), "above 100 are left as they are"
-            ),
-            Wrong(
-                (lambda x: np.where(np.isfinite(x), np.minimum(x, 100), 0),), "infinity became 0"
-            ),
-            Wrong((displayed_in_place,), "changed its input in place"),
-            Wrong((lambda x: x[np.isfinite(x)],), "2 values are gone", State.MALFORMED),
-            Wrong((lambda x: print(x),), "is a `return` missing?", State.MALFORMED),
-        ],
-    ),
-    Case(
-        check.choose_rate,
-        (stub,),
-        [(choose_right,), (choose_right_by_sorting,)],
-        [
-            Wrong(
-                (choose_by(lambda c: c["train_accuracy"][:, -1].argmax()),),
-                "best training accuracy",
-            ),
-            Wrong(
-                (choose_by(lambda c: np.argmin(c["validation_loss"][:, -1])),), "whose loss is NaN"
-            ),
-            Wrong(
-                (choose_by(lambda c: np.nanargmin(c["validation_loss"][:, -1])),),
-                "the lowest validation loss",
-            ),
-            Wrong(
-                (choose_by(lambda c: c["validation_accuracy"][:, -1].argmin()),),
-                "validation accuracy is lowest",
-            ),
-            Wrong(
-                (choose_by(lambda c: c["validation_accuracy"].max(1).argmax()),),
-                "at any record",
-            ),
-            Wrong(
-                (choose_by(lambda c: c["validation_accuracy"][:, -1].argmax()),),
-                "this has the highest accuracy",
-            ),
-            Wrong((choose_within(np.sqrt, last=True),), "this is the largest rate within one"),
-            Wrong((choose_within(lambda v: np.sqrt(100 * v)),), "this is within √(p(1 − p));"),
-            Wrong((choose_within(lambda v: v),), "a variance; the standard error is its square"),
-            Wrong(
-                (choose_with_edge(lambda rates, curves, rate: False),),
-                "but on_edge is False",
-            ),
-            Wrong(
-                (choose_with_edge(lambda rates, curves, rate: rate in (rates[0], rates[-1])),),
-                "the highest accuracy is at",
-            ),
-            Wrong((choose_position,), "return the rate itself"),
-            Wrong(
-                (lambda *given: choose_right(*given)[0],),
-                "expected (rate, on_edge)",
-                State.MALFORMED,
-            ),
-        ],
-    ),
-]
+            "",
+        ),
+        (step(change="0 * lr", then="p = p - lr * p.grad"), "no parameter has moved"),
+    ],
+    "displayed": [
+        (shown("np.nan_to_num(losses, nan=100, posinf=100)"), "numbers above 100 are left"),
+        (shown("np.fmin(losses, 100).round(2)"), ""),
+        (shown("np.fmin(losses, 100).astype(np.float16)"), ""),
+        (shown("np.fmin(losses, np.nanmax(losses[losses < np.inf], initial=0)).clip(max=100)"), ""),
+        (shown("losses if (losses <= 100).all() else np.fmin(losses, 100)"), "make a copy"),
+        (shown("np.fmin(losses, 100, out=losses)"), "changed its input in place"),
+        (shown("np.clip(np.nan_to_num(losses, nan=100), 0.01, 100)"), ""),
+        (shown("np.minimum(losses, 100) if not np.isnan(losses).any() else losses * 0 + 100"), ""),
+    ],
+    "choose_rate": [
+        (choice(rate="round(rates[i], 3)"), "rate: expected"),
+        (choice("(a.round(3) >= top - e).argmax()"), "rate: expected"),
+        (choice("(a > top - e).argmax()"), "rate: expected"),
+        (choice("(a >= top - np.sqrt(top / images)).argmax()"), "rate: expected"),
+        (choice("(a >= top - 0.01).argmax()"), "rate: expected"),
+        (choice("(a >= top - a.std() / np.sqrt(images)).argmax()"), "rate: expected"),
+        (choice(edge="a.argmax() == len(a) - 1"), "on_edge: expected True"),
+        (choice(edge="a.argmax() in (0, len(a))"), "on_edge: expected True"),
+        (choice(edge="int(a.argmax() in (0, len(a) - 1))"), "on_edge: expected"),
+        (choice(edge="'no'"), "on_edge"),
+        (
+            "from helpers.mnist_comparison.search import best_rate\n"
+            + choice("best_rate(rates, a, images)", "i.on_edge", "i.rate"),
+            "it uses mnist_comparison.search.best_rate",
+        ),
+    ],
+}
