@@ -24,3 +24,16 @@ def test_a_row_of_another_length_is_refused(shown):
     with pytest.raises(ValueError, match="a row has 1 cells; the header has 2"):
         plotting.table([["a"]], ["name", "n"])
     assert not shown
+
+
+@pytest.mark.parametrize(
+    ("heights", "places"),
+    [
+        ([], []),
+        ([0, 10, 30], [0, 10, 30]),  # far enough apart: nothing moves
+        ([0, 0, 0, 40], [-10, 0, 10, 40]),  # a cluster spreads; what is clear of it stays
+        ([0, 0, 0, 15], [-11.25, -1.25, 8.75, 18.75]),
+    ],
+)
+def test_labels_are_moved_no_farther_than_they_must(heights, places):
+    assert plotting._apart(heights, 10) == pytest.approx(places)

@@ -11,7 +11,6 @@ from helpers.activations import UNITS
 from helpers.mnist_comparison import explore, plots
 from helpers.mnist_comparison.records import Run, Spec
 from helpers.networks import mlp
-from helpers.plotting import _apart
 from helpers.training import History
 
 EPOCHS = np.array([0, 10, 20, 30])
@@ -158,16 +157,3 @@ def test_any_ink_is_scaled_and_kept_inside(box):
     places = np.array(np.nonzero(explore.centred(drawing)))
     assert np.ptp(places, axis=1).max() + 1 == explore.INK_BOX
     assert np.abs(places.mean(1) - 13.5).max() <= 1
-
-
-@pytest.mark.parametrize(
-    ("heights", "places"),
-    [
-        ([], []),
-        ([0, 10, 30], [0, 10, 30]),  # far enough apart: nothing moves
-        ([0, 0, 0, 40], [-10, 0, 10, 40]),  # a cluster spreads; what is clear of it stays
-        ([0, 0, 0, 15], [-11.25, -1.25, 8.75, 18.75]),
-    ],
-)
-def test_labels_are_moved_no_farther_than_they_must(heights, places):
-    assert _apart(heights, 10) == pytest.approx(places)
