@@ -1,8 +1,4 @@
-"""Multilayer perceptrons for problems 3 and 4: linear layers with an activation unit between.
-
-The forward pass is that of `torch.nn.Sequential`; the initialisation is PyTorch's default for
-`nn.Linear` until `helpers.initialization` replaces it.
-"""
+"""Multilayer perceptrons for problems 3 and 4, initialised by PyTorch's default to begin with."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,19 +12,13 @@ MNIST_SIZES = (784, 200, 64, 10)  # pixels, two hidden layers, classes
 def mlp(
     sizes: Sequence[int], activation: str | Callable[[], nn.Module], bias: bool = True
 ) -> nn.Sequential:
-    """Return linear layers of the given sizes with an activation unit between any two.
+    """Return linear layers with an activation unit between any two, and none after the last.
 
     Args:
         sizes: layer widths from input to output, at least two positive integers.
         activation: a name in `helpers.activations.ACTIVATIONS`, or a callable that makes a
             fresh module for each hidden layer.
         bias: whether the linear layers have biases.
-
-    Returns:
-        A module from (batch, sizes[0]) to (batch, sizes[-1]); no unit after the last layer.
-
-    Raises:
-        ValueError: fewer than two sizes, a size below 1, or an unknown activation.
     """
     if len(sizes) < 2 or any(size < 1 for size in sizes):
         raise ValueError(f"sizes is {tuple(sizes)}; give at least two positive integers")

@@ -1,8 +1,7 @@
 """A signal through many layers: real random networks, and what mean-field theory predicts.
 
 Notebook 04 sends a random input forward and a random gradient backward through layers of equal
-width and follows the mean squares of a⁽ˡ⁾ and δ⁽ˡ⁾. A layer is known by its unit and its `gain`
-n · Var W: 1 for Xavier's weights and 2 for Kaiming's where n_in = n_out.
+width and follows the mean squares of a⁽ˡ⁾ and δ⁽ˡ⁾. A layer is known by its unit and its gain.
 
 Theory: Poole et al. 2016 and Schoenholz et al. 2017 for wide layers, Hanin and Nica 2020 for the
 spread that a finite width brings.
@@ -12,10 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from helpers import activations
 
+Pair = tuple[str, float]  # a unit's name and a gain
 GAINS = {"xavier": 1.0, "kaiming": 2.0}  # n Var W where n_in = n_out = n
 
 _T = np.linspace(-10, 10, 2001)[:-1] + 10 / 2000  # midpoints: symmetric about 0, never 0
@@ -24,28 +25,18 @@ _PHI = np.exp(-_T * _T / 2) / np.exp(-_T * _T / 2).sum()
 
 @dataclass(frozen=True)
 class Signal:
-    """Mean squares by layer, of one network or many.
+    """Mean squares by layer, of one network or many."""
 
-    Attributes:
-        activations: mean of a² for layers 0 (the input) to depth, (…, depth + 1).
-        gradients: mean of δ² for layers 1 to depth over that of layer `depth`, (…, depth).
-    """
-
-    activations: NDArray
-    gradients: NDArray
+    activations: NDArray  # mean of a² for layers 0 (the input) to depth, (…, depth + 1)
+    gradients: NDArray  # mean of δ² for layers 1 to depth, over that of the last, (…, depth)
 
 
 @dataclass(frozen=True)
 class MeanField(Signal):
-    """What theory predicts: means over networks, and the spread from one network to the next.
+    """What theory predicts: means over networks, and the spread from one network to the next."""
 
-    Attributes:
-        activation_spread: standard deviation of ln of the mean of a², (depth + 1,).
-        gradient_spread: standard deviation of ln of the mean of δ², (depth,).
-    """
-
-    activation_spread: NDArray
-    gradient_spread: NDArray
+    activation_spread: NDArray  # standard deviation of ln of the mean of a², (depth + 1,)
+    gradient_spread: NDArray  # standard deviation of ln of the mean of δ², (depth,)
 
     @property
     def typical(self) -> Signal:
@@ -65,8 +56,6 @@ def _check(gain: float, depth: int, width: float) -> None:
 
 def gaussian_moment(unit: str, variance: float, slope: bool = False) -> float:
     """Return E[σ(z)²], or E[σ′(z)²], for z ~ N(0, variance), by summing over a grid."""
-    if not variance >= 0:
-        raise ValueError(f"variance is {variance}; it is at least 0")
     known = activations.get(unit)
     function = known.derivative if slope else known.value
     return float(_PHI @ function(np.sqrt(variance) * _T) ** 2)
@@ -76,13 +65,7 @@ def mean_field(unit: str, gain: float, depth: int, width: float = np.inf) -> Mea
     """Return what theory predicts layer by layer for an input of mean square 1.
 
     q = gain · E[a²] is the variance of z; E[a²] of the next layer is E[σ(z)²] over z ~ N(0, q),
-    and δ² grows by gain · E[σ′(z)²] on its way back through the layer.
-
-    Args:
-        unit: name of the activation unit.
-        gain: n · Var W, at least 0.
-        depth: number of layers, at least 1.
-        width: units a layer; inf for no spread.
+    and δ² grows by gain · E[σ′(z)²] on its way back. An infinite width brings no spread.
     """
     _check(gain, depth, width)
     squares = [1.0]
@@ -108,16 +91,14 @@ def _over(moments: NDArray, others: NDArray) -> NDArray:
     return np.divide(moments, others, out=np.ones_like(moments), where=others > 0)
 
 
-def unit_matrices(
-    depth: int, width: int, rng: np.random.Generator, distribution: str = "normal"
-) -> NDArray:
+def unit_matrices(depth: int, width: int, rng: Generator, law: str = "normal") -> NDArray:
     """Return float32 matrices of mean 0 and variance 1, (depth, width, width)."""
     shape = (depth, width, width)
-    if distribution == "normal":
+    if law == "normal":
         return rng.standard_normal(shape, dtype=np.float32)
-    if distribution == "uniform":
+    if law == "uniform":
         return np.float32(2 * np.sqrt(3)) * (rng.random(shape, np.float32) - np.float32(0.5))
-    raise ValueError(f"distribution {distribution!r} unknown; choose normal or uniform")
+    raise ValueError(f"law {law!r} unknown; choose normal or uniform")
 
 
 def forward_backward(
@@ -125,12 +106,8 @@ def forward_backward(
 ) -> tuple[list[NDArray], list[NDArray]]:
     """Return a⁽⁰⁾ to a⁽ᴸ⁾ and δ⁽¹⁾ to δ⁽ᴸ⁾ of layers whose weights are scale · matrix.
 
-    Args:
-        unit: name of the activation unit, after every layer.
-        matrices: for each layer a matrix (fan_out, fan_in).
-        scale: what the matrices are multiplied by.
-        inputs: (fan_in,) or, for a batch, (fan_in, batch).
-        top: gradient with respect to the last activations, of their shape.
+    A unit follows every layer; a matrix has the shape (fan_out, fan_in), `inputs` (fan_in,) or,
+    for a batch, (fan_in, batch), and `top`, the gradient at the last activations, theirs.
     """
     known = activations.get(unit)
     scale = matrices[0].dtype.type(scale)
@@ -151,28 +128,21 @@ def mean_squares(signals: Sequence[NDArray]) -> NDArray:
 
 
 def through_depth(
-    pairs: Iterable[tuple[str, float]],
-    depth: int,
-    width: int,
-    seeds: Iterable[int],
-    distribution: str = "normal",
-) -> dict[tuple[str, float], Signal]:
+    pairs: Iterable[Pair], depth: int, width: int, seeds: Iterable[int], law: str = "normal"
+) -> dict[Pair, Signal]:
     """Return for each pair (unit, gain) what happens to a random signal in a network a seed.
 
     Every pair sees the same inputs and the same unit matrices, times √(gain / width). Each
     `Signal` has arrays of shape (seeds, depth + 1) and (seeds, depth).
     """
-    found: dict[tuple[str, float], list[tuple[NDArray, NDArray]]] = {pair: [] for pair in pairs}
+    found: dict[Pair, list[tuple[NDArray, NDArray]]] = {pair: [] for pair in pairs}
     for _, gain in found:
         _check(gain, depth, width)
     for rng in map(np.random.default_rng, seeds):
         inputs, top = rng.standard_normal((2, width), dtype=np.float32)
-        matrices = unit_matrices(depth, width, rng, distribution)
+        matrices = unit_matrices(depth, width, rng, law)
         for (unit, gain), runs in found.items():
             a, delta = forward_backward(unit, matrices, np.sqrt(gain / width), inputs, top)
             squares = mean_squares(delta)
             runs.append((mean_squares(a), squares / squares[-1]))
-    return {
-        pair: Signal(*(np.array(each) for each in zip(*runs, strict=True)))
-        for pair, runs in found.items()
-    }
+    return {pair: Signal(*map(np.array, zip(*runs, strict=True))) for pair, runs in found.items()}

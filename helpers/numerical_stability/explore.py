@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import ipywidgets as widgets
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
@@ -24,47 +23,22 @@ def _outward(value: float) -> float:
     return float(np.copysign(size, value))
 
 
-def log_histograms(signals: Sequence[NDArray]) -> tuple[NDArray, float, float, float]:
-    """Return a histogram of log₁₀|a| for each layer, over one range that holds 99 % or more.
+def log_histograms(signals: Sequence[NDArray]) -> tuple[NDArray, float, float]:
+    """Return each layer's histogram of log₁₀|a|, and the two ends of a range with 99 % or more.
 
-    Args:
-        signals: each layer's activations, equally many.
-
-    Returns:
-        Counts over each layer's tallest bar (BINS, layers), the range's two ends, and which part
-        of the last layer is exactly 0 and so in no bar.
+    The counts are over each layer's tallest bar, (BINS, layers); zeros are in no bar.
     """
-    sizes = np.abs([np.ravel(a) for a in signals]).astype(np.float64)
     with np.errstate(divide="ignore"):
-        logs = np.log10(sizes)
+        logs = np.log10(np.abs([np.ravel(a) for a in signals]))
     low, high = map(_outward, np.quantile(logs[np.isfinite(logs)][::4], [0.01, 1]))
-    bins = ((logs.clip(low - 1, high) - low) / (high - low) * BINS).astype(int)
-    inside = (logs >= low) & (bins >= 0) & (bins < BINS)
-    places = (np.arange(len(signals))[:, None] * BINS + bins)[inside]
-    counts = np.bincount(places, minlength=len(signals) * BINS).reshape(len(signals), BINS)
-    shares = counts / counts.max(axis=1, keepdims=True).clip(1)
-    return shares.T, low, high, float(np.mean(sizes[-1] == 0))
-
-
-def _axes(figure: Figure) -> tuple[Axes, Axes]:
-    left, right = figure.subplots(1, 2, width_ratios=[1, 1.2])
-    left.set(xlabel="layer", ylabel="log₁₀ |a|", title="each layer's histogram of log₁₀ |a|")
-    right.set(xlabel="layer", ylabel="log₁₀ of a mean square")
-    left.grid(visible=False)
-    right.grid(visible=True, color=palette.GRID)
-    for ax in (left, right):
-        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-        ax.title.set_fontsize(10)
-        ax.set(xlim=(0, MAX_DEPTH), ylim=(-100, 0))  # room for the longest labels in the layout
-    return left, right
+    counts = np.array([np.histogram(layer, BINS, (low, high))[0] for layer in logs])
+    return (counts / counts.max(axis=1, keepdims=True).clip(1)).T, low, high
 
 
 def through_layers(seed: int = 0) -> Explorer:
     """Return the explorer: activations by layer as histograms, both mean squares beside theory.
 
-    Args:
-        seed: fixes inputs, gradient at the top and the matrices, which every setting then scales.
+    `seed` fixes inputs, gradient at the top and the matrices, which every setting then scales.
     """
     rng = np.random.default_rng(seed)
     inputs, top = rng.standard_normal((2, MAX_WIDTH, BATCH))
@@ -73,55 +47,57 @@ def through_layers(seed: int = 0) -> Explorer:
         for name in ("normal", "uniform")
     }
     figure = Figure(figsize=(8.0, 3.2), dpi=100, layout="constrained")
-    left, right = _axes(figure)
-    image = left.imshow(
-        np.zeros((BINS, 2)),
-        cmap="Blues",
-        vmin=0,
-        vmax=1,
-        origin="lower",
-        aspect="auto",
-        interpolation="nearest",
-    )
-    lines, theories = {}, {}
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.2])
+    left.set_title("each layer's histogram of log₁₀ |a|", fontsize=10)
+    left.grid(visible=False)
+    right.grid(visible=True, color=palette.GRID)
+    for ax, name in ((left, "log₁₀ |a|"), (right, "log₁₀ of a mean square")):
+        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        # until the first redraw, room for the longest labels in the layout
+        ax.set(xlabel="layer", ylabel=name, xlim=(-0.5, MAX_DEPTH + 0.5), ylim=(-100, 0))
+    blank = np.zeros((BINS, 2))
+    image = left.imshow(blank, cmap="Blues", vmin=0, vmax=1, origin="lower", aspect="auto")
+    lines = {}
     for name, label, x, ha, color in (
         ("activations", "activations a²", 0, "left", palette.BLUE),
         ("gradients", "gradients δ²", 1, "right", palette.ORANGE),
     ):
         right.text(x, 1.03, label, color=text_color(color), ha=ha, transform=right.transAxes)
-        (lines[name],) = right.plot([], [], color=color, lw=2.2)
-        (theories[name],) = right.plot([], [], color=palette.BLACK, lw=1.2, ls=(0, (3, 2)))
+        lines[name] = [
+            *right.plot([], [], color=color, lw=2.2),
+            *right.plot([], [], color=palette.BLACK, lw=1.2, ls=(0, (3, 2))),
+        ]
     right.text(0.5, 1.03, "- - theory", ha="center", transform=right.transAxes)
 
     def redraw(unit: str, method: str, scale: float, layers: int, width: int) -> str:
         family, distribution = method.split("_")
         gain = depth.GAINS[family] * scale**2
         chosen = matrices[distribution][:layers, :width, :width]
-        signals, deltas = depth.forward_backward(
-            unit, chosen, np.sqrt(gain / width), inputs[:width], top[:width]
-        )
+        std, ends = np.sqrt(gain / width), (inputs[:width], top[:width])
+        signals, deltas = depth.forward_backward(unit, chosen, std, *ends)
         back = depth.mean_squares(deltas)
-        found = {"activations": depth.mean_squares(signals), "gradients": back / back[-1]}
+        found = depth.Signal(depth.mean_squares(signals), back / back[-1])
         theory = depth.mean_field(unit, gain, layers)
-        counts, low, high, zeros = log_histograms(signals)
+        counts, low, high = log_histograms(signals)
         image.set_data(np.sqrt(counts))
         image.set_extent((-0.5, layers + 0.5, low, high))
-        left.set(xlim=(-0.5, MAX_DEPTH + 0.5), ylim=(low, high))
+        left.set_ylim(low, high)
         drawn = [0.0]
-        for name, values in found.items():
-            x = np.arange(layers + 1)[-len(values) :]
-            for line, squares in ((lines[name], values), (theories[name], getattr(theory, name))):
-                line.set_data(x, np.log10(squares))
-                drawn += [*np.log10(squares)]
+        for name, pair in lines.items():
+            for line, signal in zip(pair, (found, theory), strict=True):
+                logs = np.log10(getattr(signal, name))
+                line.set_data(np.arange(layers + 1)[-len(logs) :], logs)
+                drawn += [*logs]
         right.set_ylim(_outward(min(drawn) - 0.1), _outward(max(drawn) + 0.1))
+        factor = f" times {scale:g}" if scale != 1 else ""
         return (
-            f"{activations.get(unit).label}, {initialization.LABELS[method]}"
-            f"{f' times {scale:g}' if scale != 1 else ''}: over {layers} layers of {width} units "
-            f"the mean of a² goes from {found['activations'][0]:.2g} to "
-            f"{found['activations'][-1]:.2g} (theory {theory.activations[-1]:.2g}), and the mean "
-            f"of δ², going back, to {found['gradients'][0]:.2g} times what it was at the top "
-            f"(theory {theory.gradients[0]:.2g}). {zeros:.0%} of the last layer is exactly 0 and "
-            f"stands in no histogram."
+            f"{activations.get(unit).label}, {initialization.LABELS[method]}{factor}: over "
+            f"{layers} layers of {width} units the mean of a² goes from {found.activations[0]:.2g} "
+            f"to {found.activations[-1]:.2g} (theory {theory.activations[-1]:.2g}), and the mean "
+            f"of δ², going back, to {found.gradients[0]:.2g} times what it was at the top (theory "
+            f"{theory.gradients[0]:.2g}). {np.mean(signals[-1] == 0):.0%} of the last layer is "
+            f"exactly 0 and stands in no histogram."
         )
 
     names = [(activations.get(name).label, name) for name in activations.UNITS]

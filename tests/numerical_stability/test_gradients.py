@@ -69,7 +69,7 @@ def test_out_of_range_settings_are_computed_in_logarithms_and_in_time(weight):
     assert time.process_time() - start < 10
     theory = gradients.log10_variance(model)
     assert theory == pytest.approx({1024.0: 561.722, 0.001: -183.555}[weight], abs=1e-3)
-    assert np.isfinite(sample.delta).all() and np.isfinite(sample.activation).all()
+    assert np.isfinite(sample.diagonal).all()
     ratio = 10 ** (gradients.log10_mean(sample.mean_square) - theory)
     assert abs(ratio - 1) < 4 * gradients.spread(model, 1000)
     # what the naive ways make of it
@@ -105,7 +105,7 @@ def test_a_vanishing_factor_gives_minus_infinity_without_a_warning():
     model = RandomProduct(5, 2, 8, 1.0, 0.0, 1.0, 1.0)
     assert gradients.log10_variance(model) == -np.inf
     sample = gradients.sample_log10(model, 3, np.random.default_rng(0))
-    assert (sample.delta == -np.inf).all() and (sample.mean_square == -np.inf).all()
+    assert (sample.diagonal == -np.inf).all() and (sample.mean_square == -np.inf).all()
     assert not gradients.sample_gradient(model, np.random.default_rng(0)).any()
 
 
@@ -123,11 +123,8 @@ def test_a_sample_is_an_outer_product():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        *[
-            ({"layer": layer}, f"layer is {layer}; with L = 8 choose from 2 to 7")
-            for layer in (1, 8)
-        ],
-        ({"N": 0}, "N is 0"),
+        *[({"layer": layer}, f"layer is {layer} with L = 8") for layer in (1, 8)],
+        ({"N": 0}, "N = 0; choose a layer from 2 to L − 1, and N at least 1"),
         *[({name: -0.1}, f"{name} is -0.1; a standard deviation is at least 0") for name in STDS],
         ({"weight": float("nan")}, "weight is nan"),
     ],
