@@ -1,5 +1,7 @@
 """The plain training loop, the networks, and the length of runs."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -85,3 +87,19 @@ def test_history_says_where_it_stands(blobs):
     history = train(mlp((3, 3), "relu"), x, y, x, y, lr=0.1, epochs=1, progress=quiet)
     assert "after 1 epochs" in repr(history)
     assert np.isfinite(np.stack(history.curves())).all()
+
+
+def test_data_lie_in_the_project_or_else_where_one_works(monkeypatch, tmp_path):
+    assert settings.data_folder() == Path(__file__).resolve().parents[1] / "data"
+    monkeypatch.setattr(settings, "__file__", str(tmp_path / "site-packages" / "settings.py"))
+    monkeypatch.chdir(tmp_path)
+    assert settings.data_folder() == tmp_path / "data"
+
+
+def test_one_thread_is_put_back(monkeypatch):
+    set_to = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    monkeypatch.setattr(torch, "set_num_threads", set_to.append)
+    with pytest.raises(ZeroDivisionError), settings.one_thread():
+        raise ZeroDivisionError
+    assert set_to == [1, 3]
