@@ -1,12 +1,8 @@
 """Every way to start weights: constant, normal, Xavier, Kaiming and orthogonal, in NumPy.
 
-Notebook 04 derives and uses them, notebook 05 looks at what they do. Every draw takes a NumPy
-generator, so a seed fixes the weights before a network is made. A weight matrix has the shape of
-`torch.nn.Linear`'s: one row an output, (fan_out, fan_in).
-
-Xavier: Glorot and Bengio 2010, eq. 16. Kaiming: He, Zhang, Ren and Sun 2015, eq. 10, there with
-the fan-in alone; the assignment takes the mean of both fans for each, and so does `mode="mean"`.
-Orthogonal: Saxe, McClelland and Ganguli 2014.
+A weight matrix has the shape of `torch.nn.Linear`'s, (fan_out, fan_in). Xavier: Glorot and Bengio
+2010, eq. 16. Kaiming: He, Zhang, Ren and Sun 2015, eq. 10, there with the fan-in alone; the
+assignment takes the mean of both fans, as `mode="mean"`. Orthogonal: Saxe et al. 2014.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,47 +12,28 @@ import numpy as np
 import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 Draw = Callable[[int, int, Generator], NDArray]  # (fan_in, fan_out, rng) to weights
 
-MODES = ("mean", "fan_in", "fan_out")
-
-
-def fans(weight: NDArray | Tensor) -> tuple[int, int]:
-    """Return (fan_in, fan_out) of a weight matrix of shape (fan_out, fan_in)."""
-    if len(weight.shape) != 2:
-        raise ValueError(f"weight has shape {tuple(weight.shape)}; give a matrix (fan_out, fan_in)")
-    return int(weight.shape[1]), int(weight.shape[0])
-
 
 def fan(fan_in: int, fan_out: int, mode: str = "mean") -> float:
-    """Return the number of units that a variance is divided by.
-
-    By mode it is (fan_in + fan_out)/2 (`mean`), `fan_in` (keeps the activations' size) or
-    `fan_out` (keeps the gradients' size).
-
-    Raises:
-        ValueError: a fan below 1, or an unknown mode.
-    """
+    """Return what a variance is divided by: a fan, of at least 1, or by default their mean."""
     if fan_in < 1 or fan_out < 1:
         raise ValueError(f"fan_in is {fan_in} and fan_out {fan_out}; both must be at least 1")
-    if mode not in MODES:
-        raise ValueError(f"mode {mode!r} unknown; choose from {', '.join(MODES)}")
-    return {"mean": (fan_in + fan_out) / 2, "fan_in": fan_in, "fan_out": fan_out}[mode]
+    by_mode = {"mean": (fan_in + fan_out) / 2, "fan_in": fan_in, "fan_out": fan_out}
+    if mode not in by_mode:
+        raise ValueError(f"mode {mode!r} unknown; choose from {', '.join(by_mode)}")
+    return by_mode[mode]
 
 
 def constant(fan_in: int, fan_out: int, value: float = 0.0) -> NDArray:
     """Return a (fan_out, fan_in) matrix of which every entry is `value`."""
-    fan(fan_in, fan_out)
     return np.full((fan_out, fan_in), float(value))
 
 
 def normal(fan_in: int, fan_out: int, std: float, rng: Generator) -> NDArray:
-    """Return a (fan_out, fan_in) matrix of independent N(0, std²) entries."""
-    fan(fan_in, fan_out)
-    if not std >= 0:
-        raise ValueError(f"std is {std}; a standard deviation is at least 0")
+    """Return a (fan_out, fan_in) matrix of independent N(0, std²) entries; std is at least 0."""
     return rng.normal(0.0, std, size=(fan_out, fan_in))
 
 
@@ -87,8 +64,7 @@ def kaiming_uniform(fan_in: int, fan_out: int, rng: Generator, mode: str = "mean
 
 def orthogonal(fan_in: int, fan_out: int, rng: Generator) -> NDArray:
     """Return a random (fan_out, fan_in) matrix whose singular values are all 1."""
-    tall = rng.normal(size=(max(fan_out, fan_in), min(fan_out, fan_in)))
-    q, r = np.linalg.qr(tall)
+    q, r = np.linalg.qr(rng.normal(size=sorted((fan_out, fan_in), reverse=True)))
     q = q * np.sign(np.diag(r))  # without this, signs would favour some rotations
     return q if fan_out >= fan_in else q.T
 
@@ -125,8 +101,6 @@ def draw_stack(widths: Sequence[int], method: str | Draw, seeds: Sequence[int]) 
 def initialize(network: nn.Module, method: str | Draw, rng: Generator) -> nn.Module:
     """Draw every `nn.Linear`'s weights anew, first layer first; set its biases to 0; return it all.
 
-    PyTorch's own generator is not used.
-
     Raises:
         ValueError: an unknown method, or a function that returns weights of another shape.
     """
@@ -134,11 +108,9 @@ def initialize(network: nn.Module, method: str | Draw, rng: Generator) -> nn.Mod
     with torch.no_grad():
         for layer in network.modules():
             if isinstance(layer, nn.Linear):
-                weight, shape = np.asarray(draw(*fans(layer.weight), rng)), layer.weight.shape
-                if weight.shape != shape:
-                    raise ValueError(
-                        f"weights have shape {weight.shape}; the layer has {tuple(shape)}"
-                    )
+                weight = np.asarray(draw(layer.in_features, layer.out_features, rng))
+                if weight.shape != (shape := tuple(layer.weight.shape)):
+                    raise ValueError(f"weights have shape {weight.shape}; the layer has {shape}")
                 layer.weight.copy_(torch.from_numpy(weight))
                 if layer.bias is not None:
                     layer.bias.zero_()

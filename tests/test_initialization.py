@@ -93,16 +93,8 @@ def test_a_network_is_initialised_layer_by_layer_whatever_torch_has_drawn(name):
 
 def test_bad_arguments_are_named():
     rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match="shape \\(3,\\); give a matrix"):
-        initialization.fans(np.zeros(3))
-    with pytest.raises(ValueError, match="shape \\(2, 3, 4\\)"):
-        initialization.fans(torch.zeros(2, 3, 4))
     with pytest.raises(ValueError, match="fan_in is 0"):
         initialization.xavier_normal(0, 3, rng)
-    with pytest.raises(ValueError, match="std is -1"):
-        initialization.normal(2, 3, -1, rng)
-    with pytest.raises(ValueError, match="std is nan"):
-        initialization.normal(2, 3, float("nan"), rng)
     with pytest.raises(ValueError, match="'fan_mean' unknown; choose from mean"):
         initialization.kaiming_normal(2, 3, rng, mode="fan_mean")
     with pytest.raises(ValueError, match="'he' unknown; choose from xavier_normal"):

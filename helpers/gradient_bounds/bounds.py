@@ -1,13 +1,11 @@
 """Bounds on the gradient of a multilayer perceptron, layer by layer, for one example.
 
-Notebook 05 and its explorer use this module; the bounds are those of Li's lecture slides (CMPT 726,
-2022), with the lower one put right. Layers are numbered 1 to L and the last one is linear:
+The bounds are those of Li's lecture slides (CMPT 726, 2022), with the lower one put right:
 
     z⁽ˡ⁾ = W⁽ˡ⁾ a⁽ˡ⁻¹⁾ + b⁽ˡ⁾,   a⁽ˡ⁾ = σ(z⁽ˡ⁾) for l < L,   ŷ = z⁽ᴸ⁾,
     ∂L/∂W⁽ˡ⁾ = δ⁽ˡ⁾ a⁽ˡ⁻¹⁾ᵀ,   δ⁽ˡ⁾ = D⁽ˡ⁾ W⁽ˡ⁺¹⁾ᵀ δ⁽ˡ⁺¹⁾,   δ⁽ᴸ⁾ = ∂L/∂ŷ.
 
-Everywhere `weights` are W⁽¹⁾ … W⁽ᴸ⁾ of shapes (n⁽ˡ⁾, n⁽ˡ⁻¹⁾), `passed` is what `forward` returned
-for them, and `output_gradient` is ∂L/∂ŷ.
+`weights` are W⁽¹⁾ … W⁽ᴸ⁾, `passed` what `forward` returned, `output_gradient` is g = ∂L/∂ŷ.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,30 +16,20 @@ from numpy.typing import NDArray
 
 from helpers import activations
 
+Layers = Sequence[NDArray]
+
 
 @dataclass(frozen=True)
 class Trace:
-    """What one example leaves behind on its way forward; lists run from layer 1 upwards.
+    """What one example leaves behind on its way forward."""
 
-    Attributes:
-        inputs: a⁽⁰⁾ … a⁽ᴸ⁻¹⁾, what each layer's weights are multiplied with; L vectors.
-        pre_activations: z⁽¹⁾ … z⁽ᴸ⁻¹⁾ of the hidden layers.
-        slopes: σ′(z⁽¹⁾) … σ′(z⁽ᴸ⁻¹⁾), the diagonals of D⁽ˡ⁾.
-        output: ŷ.
-    """
-
-    inputs: list[NDArray]
-    pre_activations: list[NDArray]
-    slopes: list[NDArray]
-    output: NDArray
+    inputs: list[NDArray]  # of the layers: a⁽⁰⁾ … a⁽ᴸ⁻¹⁾
+    pre_activations: list[NDArray]  # of the hidden layers: z⁽¹⁾ … z⁽ᴸ⁻¹⁾
+    slopes: list[NDArray]  # σ′(z⁽¹⁾) … σ′(z⁽ᴸ⁻¹⁾), the diagonals of D⁽ˡ⁾
+    output: NDArray  # ŷ
 
 
-def forward(
-    weights: Sequence[NDArray],
-    x: NDArray,
-    activation: str,
-    biases: Sequence[NDArray] | None = None,
-) -> Trace:
+def forward(weights: Layers, x: NDArray, activation: str, biases: Layers | None = None) -> Trace:
     """Return what the input `x` leaves behind in a network whose hidden units are `activation`.
 
     Raises:
@@ -55,9 +43,7 @@ def forward(
     return Trace(inputs[:-1], zs[:-1], [unit.derivative(z) for z in zs[:-1]], zs[-1])
 
 
-def backward(
-    weights: Sequence[NDArray], slopes: Sequence[NDArray], output_gradient: NDArray
-) -> list[NDArray]:
+def backward(weights: Layers, slopes: Layers, output_gradient: NDArray) -> list[NDArray]:
     """Return δ⁽¹⁾ … δ⁽ᴸ⁾, the loss's gradient at the pre-activations of each layer."""
     deltas = [np.asarray(output_gradient)]
     for W, d in zip(reversed(weights[1:]), reversed(slopes), strict=True):
@@ -65,7 +51,7 @@ def backward(
     return deltas[::-1]
 
 
-def gradient_norms(weights: Sequence[NDArray], passed: Trace, output_gradient: NDArray) -> NDArray:
+def gradient_norms(weights: Layers, passed: Trace, output_gradient: NDArray) -> NDArray:
     """Return ‖∂L/∂W⁽ˡ⁾‖ = ‖δ⁽ˡ⁾‖ ‖a⁽ˡ⁻¹⁾‖ for l = 1 … L (Frobenius and spectral norm agree)."""
     return _norms(backward(weights, passed.slopes, output_gradient)) * _norms(passed.inputs)
 
@@ -78,48 +64,41 @@ def largest_stretch(A: NDArray) -> float:
 def smallest_stretch(A: NDArray) -> float:
     """Return the smallest ‖Av‖ over unit vectors v.
 
-    It is A's smallest singular value where A has at least as many rows as columns. A wide A takes
-    some direction to zero, so there it is 0, whatever its singular values are. A value below the
-    rounding error of the decomposition is 0 too.
+    It is A's smallest singular value, 0 up to rounding, where A has at least as many rows as
+    columns. A wide A takes some direction to zero, whatever its singular values are.
     """
-    rows, columns = A.shape
-    if rows < columns:
-        return 0.0
     values = np.linalg.svdvals(A)
-    negligible = rows * np.finfo(values.dtype).eps * values[0]
-    return float(values[-1]) if values[-1] > negligible else 0.0
+    negligible = len(A) * np.finfo(values.dtype).eps * values[0]
+    return float(values[-1]) if len(A) >= A.shape[1] and values[-1] > negligible else 0.0
 
 
 def upper_bounds(
-    weights: Sequence[NDArray], passed: Trace, output_gradient: NDArray, joint: bool = False
+    weights: Layers, passed: Trace, output_gradient: NDArray, joint: bool = False
 ) -> NDArray:
     """Return an upper bound on ‖∂L/∂W⁽ˡ⁾‖ for l = 1 … L.
 
     ‖a⁽ˡ⁻¹⁾‖ · ∏ σ_max(D⁽ᵏ⁾) σ_max(W⁽ᵏ⁺¹⁾) · ‖∂L/∂ŷ‖, the product over k = l … L−1. Where `joint`,
     each factor is σ_max(D⁽ᵏ⁾ W⁽ᵏ⁺¹⁾ᵀ) in one, which is smaller and so tighter.
     """
-    return _bounds(largest_stretch, np.max, weights, passed, output_gradient, joint)
+    return _bounds(np.max, largest_stretch, weights, passed, output_gradient, joint)
 
 
 def lower_bounds(
-    weights: Sequence[NDArray], passed: Trace, output_gradient: NDArray, joint: bool = False
+    weights: Layers, passed: Trace, output_gradient: NDArray, joint: bool = False
 ) -> NDArray:
     """Return a lower bound on ‖∂L/∂W⁽ˡ⁾‖ for l = 1 … L, with the smallest stretches instead.
 
     It is 0 below any layer that widens towards the output, and, unless `joint`, below any layer
     with a dead unit.
     """
-    return _bounds(smallest_stretch, np.min, weights, passed, output_gradient, joint)
+    return _bounds(np.min, smallest_stretch, weights, passed, output_gradient, joint)
 
 
-def looseness(
-    weights: Sequence[NDArray], passed: Trace, output_gradient: NDArray
-) -> tuple[NDArray, NDArray]:
-    """Return where the upper bound on ‖∂L/∂W⁽¹⁾‖ is lost: log₁₀ of the factor at each step.
+def looseness(weights: Layers, passed: Trace, output_gradient: NDArray) -> tuple[NDArray, NDArray]:
+    """Return log₁₀ of what the upper bound on ‖∂L/∂W⁽¹⁾‖ loses at W⁽²⁾ … W⁽ᴸ⁾, at D⁽¹⁾ … D⁽ᴸ⁻¹⁾.
 
-    On its way from layer k + 1 to layer k the gradient v is multiplied by W⁽ᵏ⁺¹⁾ᵀ and by D⁽ᵏ⁾; at
-    each the bound grows by the largest stretch, the gradient by its own. What is lost at
-    W⁽²⁾ … W⁽ᴸ⁾ and at D⁽¹⁾ … D⁽ᴸ⁻¹⁾, all ≥ 0, adds up to log₁₀(bound / gradient).
+    At each the bound grows by the largest stretch, the gradient by its own. All these losses are
+    ≥ 0 and add up to log₁₀(bound / gradient).
     """
     deltas = backward(weights, passed.slopes, output_gradient)
     at_weights, at_slopes = [], []
@@ -130,21 +109,15 @@ def looseness(
     return np.log10(at_weights), np.log10(at_slopes)
 
 
-def _norms(vectors: Sequence[NDArray]) -> NDArray:
+def _norms(vectors: Layers) -> NDArray:
     return np.array([np.linalg.norm(v) for v in vectors])
 
 
 def _bounds(
-    stretch: Callable[[NDArray], float],
-    pick: Callable[[NDArray], float],
-    weights: Sequence[NDArray],
-    passed: Trace,
-    output_gradient: NDArray,
-    joint: bool,
+    pick: Callable, stretch: Callable, weights: Layers, passed: Trace, g: NDArray, joint: bool
 ) -> NDArray:
     factors = [
         stretch(d[:, None] * W.T) if joint else pick(np.abs(d)) * stretch(W.T)
         for W, d in zip(weights[1:], passed.slopes, strict=True)
     ]
-    products = np.cumprod([np.linalg.norm(output_gradient), *reversed(factors)])[::-1]
-    return products * _norms(passed.inputs)
+    return np.cumprod([np.linalg.norm(g), *reversed(factors)])[::-1] * _norms(passed.inputs)

@@ -44,10 +44,8 @@ def three_sizes(
 
 def bounds() -> Explorer:
     """Return the explorer of singular values, and of the bounds they lead to."""
-    figure = Figure(figsize=(8.4, 3.5), dpi=100)
-    figure.set_layout_engine("none")
-    grid = figure.add_gridspec(1, 2, left=0.08, right=0.98, bottom=0.15, top=0.9, wspace=0.27)
-    left, right = figure.add_subplot(grid[0]), figure.add_subplot(grid[1])
+    figure = _figure(3.5, bottom=0.15, top=0.9, wspace=0.27)
+    left, right = figure.subplots(1, 2)
     (dots,) = left.plot([], [], ".", color=GREY, markersize=2.5)
     (largest,) = left.plot([], [], label="largest", **plots.BOUNDS["upper bound"])
     (smallest,) = left.plot([], [], label="smallest", **plots.BOUNDS["lower bound"])
@@ -76,15 +74,14 @@ def bounds() -> Explorer:
         left.set_ylim(0, _next_size(1.25 * max(1.0, values.max())))
         every = np.concatenate([*sizes.values()])
         shown = np.log10(every[every > 0])
-        low, high = (np.floor((shown.min() - 0.5) / 6) * 6, np.ceil((shown.max() + 0.5) / 6) * 6)
-        right.set_ylim(10**low, 10**high)
+        low, high = np.floor((shown.min() - 0.5) / 6), np.ceil((shown.max() + 0.5) / 6)
+        right.set_ylim(1e6**low, 1e6**high)
         upper, true, lower = (size[0] for size in sizes.values())
-        if true == 0:
-            return f"Layer 1: all paths are dead, the gradient is 0; upper bound {upper:.1e}."
+        times = f"{upper / true:.2g} times that" if true else f"{upper:.1e} (all paths are dead)"
         return (
-            f"Layer 1: the gradient is {true:.2g}, the upper bound {upper / true:.2g} times that; "
-            f"the lower bound is {f'{lower:.1e}' if lower else 0}. Singular values run from "
-            f"{values.min():.2g} to {values.max():.2g}."
+            f"Layer 1: the gradient is {true:.2g}, the upper bound {times}; the lower bound is "
+            f"{f'{lower:.1e}' if lower else 0}. Singular values run from {values.min():.2g} to "
+            f"{values.max():.2g}."
         )
 
     units = [(unit.label, name) for name, unit in activations.ACTIVATIONS.items()]
@@ -101,51 +98,35 @@ def bounds() -> Explorer:
 def training(histories: Mapping[str, toy.History], data: tuple[NDArray, NDArray]) -> Explorer:
     """Return the explorer of training time, for networks with ReLU and three hidden layers.
 
-    The histories, one for each initialisation, hold one run a seed and the same recorded steps.
-
-    Raises:
-        ValueError: the initialisations have different numbers of runs.
+    The histories, one for each of `plots.STARTS`, hold as many runs and the same recorded steps.
     """
-    counts = {history.losses.shape[1] for history in histories.values()}
-    if len(counts) != 1:
-        raise ValueError(f"histories have {sorted(counts)} runs; give every name as many")
-    names, recorded = list(histories), next(iter(histories.values())).steps.tolist()
-    figure = Figure(figsize=(8.4, 4.3), dpi=100)
-    figure.set_layout_engine("none")
-    grid = figure.add_gridspec(
-        2, 1, left=0.07, right=0.98, bottom=0.12, top=0.93, hspace=0.32, height_ratios=(1, 1.1)
-    )
-    bottom = grid[1].subgridspec(1, 3, wspace=0.36)
-    images = _regions(figure.add_subplot(grid[0]), names, data)
-    loss_ax, weight_ax, unit_ax = (figure.add_subplot(bottom[k]) for k in range(3))
-    step_axis = 1 + np.arange(recorded[-1] + 1)
-    curves = {
-        name: loss_ax.plot(step_axis, step_axis, label=name, **plots.STARTS.get(name, {}))[0]
-        for name in names
-    }
+    names, first = list(histories), next(iter(histories.values()))
+    recorded = first.steps.tolist()
+    figure = _figure(4.3, bottom=0.12, top=0.93, hspace=0.32, wspace=0.36)
+    axes = figure.subplot_mosaic("AAA;BCD", height_ratios=(1, 1.1))
+    images = _regions(axes["A"], names, data)
+    titles = "training loss", "weights $W^{(2)}$", "activations $a^{(3)}$"
+    loss_ax, weight_ax, unit_ax = (axes[key] for key in "BCD")
+    step_axis = 1 + np.arange(len(first.losses))
+    curves = {n: loss_ax.plot(step_axis, step_axis, label=n, **plots.STARTS[n])[0] for n in names}
     loss_ax.set(xscale="log", yscale="log", xlabel="step + 1")
     drawn = np.concatenate([history.losses for history in histories.values()])
     finite = np.log10(np.clip(drawn[np.isfinite(drawn)], 1e-5, 1e6))
     loss_ax.set_ylim(10 ** np.floor(finite.min() - 0.1), 10 ** np.ceil(finite.max() + 0.1))
     marker = loss_ax.axvline(1, color="black", linewidth=1.0)
-    loss_ax.set_title("training loss", y=1.0)
-    for ax in (loss_ax, weight_ax, unit_ax):
+    for ax, title in zip((loss_ax, weight_ax, unit_ax), titles, strict=True):
         _few_ticks(ax.xaxis, ax.yaxis)
-    edges = np.linspace(-1, 1, 26)
-    bars = [ax.stairs(edges[1:] * 0, edges, fill=True, color=SKY) for ax in (weight_ax, unit_ax)]
+        ax.set_title(title, y=1.0)
+    bars = [ax.stairs([0.0], [0, 1], fill=True, color=SKY) for ax in (weight_ax, unit_ax)]
     weight_ax.set_ylabel("share")
-    weight_ax.set_title("weights $W^{(2)}$", y=1.0)
-    unit_ax.set_title("activations $a^{(3)}$", y=1.0)
 
     def redraw(time: int, start: str, seed: int) -> str:
         index = recorded.index(time)
         one = {name: history.part(slice(seed - 1, seed)) for name, history in histories.items()}
-        for image, history in zip(images, one.values(), strict=True):
-            logits = toy.evaluate(*history.at(index), plots.PLANE)[-1]
+        for image, curve, run in zip(images, curves.values(), one.values(), strict=True):
+            logits = toy.evaluate(*run.at(index), plots.PLANE)[-1]
             image.set_data(plots.plane_classes(logits[0]))
-        for name, history in one.items():
-            losses = history.losses[:, 0]
-            curves[name].set_ydata(np.where(np.isfinite(losses), losses, 1e12))
+            curve.set_ydata(np.where(np.isfinite(run.losses), run.losses, 1e12)[:, 0])
         marker.set_xdata([time + 1, time + 1])
         weights, biases = one[start].at(index)
         hidden = toy.evaluate(weights, biases, data[0])[-2]
@@ -159,46 +140,49 @@ def training(histories: Mapping[str, toy.History], data: tuple[NDArray, NDArray]
             "activations are 0."
         )
 
-    later, first = recorded[2 * len(recorded) // 3], "right" if "right" in names else names[0]
+    later = recorded[2 * len(recorded) // 3]
     controls = {
         "time": widgets.SelectionSlider(options=recorded, value=later, description="Step"),
-        "start": widgets.Dropdown(options=names, value=first, description="Histograms of"),
-        "seed": widgets.IntSlider(min=1, max=counts.pop(), value=1, description="Seed"),
+        "start": widgets.Dropdown(options=names, value="right", description="Histograms of"),
+        "seed": widgets.IntSlider(min=1, max=drawn.shape[1], value=1, description="Seed"),
     }
     return Explorer(figure, redraw, controls)
+
+
+def _figure(height: float, **places: float) -> Figure:
+    """Return a figure whose axes stay where they are, however wide their ticks' labels become."""
+    figure = Figure(figsize=(8.4, height), dpi=100)
+    figure.set_layout_engine("none")
+    figure.subplots_adjust(left=0.075, right=0.98, **places)
+    return figure
 
 
 def _few_ticks(*axes: Axis) -> None:
     """Have few ticks on linear and logarithmic axes: drawing them is most of a redraw."""
     for axis in axes:
         log = axis.get_scale() == "log"
-        axis.set_major_locator(
-            LogLocator(numticks=5) if log else MaxNLocator(4, steps=[1, 2, 5, 10])
-        )
+        few = LogLocator(numticks=5) if log else MaxNLocator(4, steps=[1, 2, 5, 10])
+        axis.set_major_locator(few)
         axis.set_minor_locator(NullLocator())
 
 
 def _regions(ax: Axes, names: list[str], data: tuple[NDArray, NDArray]) -> list[AxesImage]:
     """Return one image a name, side by side on one Axes: each Axes more would cost its time."""
-    x, y = data
-    width = 1.06 * (plots.GRID[-1] - plots.GRID[0])
-    shifts = width * np.arange(len(names))
-    images = [plots.plane_image(ax, np.zeros(len(plots.PLANE)), shift) for shift in shifts]
-    everywhere = np.concatenate([x + [shift, 0] for shift in shifts])
-    plots.points(ax, everywhere, np.tile(y, len(names)))
-    for name, shift in zip(names, shifts, strict=True):
-        color = text_color(plots.STARTS.get(name, {}).get("color", "black"))
-        ax.text(shift, 1.06 * plots.GRID[-1], name, color=color, ha="center", va="bottom")
-    ax.set(xlim=(plots.GRID[0], shifts[-1] + plots.GRID[-1]), aspect="equal")
+    images, edge = [], plots.GRID[-1]
+    for k, name in enumerate(names):
+        shift = 2.12 * k * edge
+        images.append(plots.plane_image(ax, np.zeros(len(plots.PLANE)), shift))
+        plots.points(ax, data[0] + [shift, 0], data[1])
+        color = text_color(plots.STARTS[name]["color"])
+        ax.text(shift, 1.06 * edge, name, color=color, ha="center", va="bottom")
+    ax.set(xlim=(-edge, shift + edge), aspect="equal")
     ax.set_axis_off()
     return images
 
 
 def _histogram(ax: Axes, bars: StepPatch, values: NDArray, scale: NDArray) -> None:
-    finite = scale[np.isfinite(scale)]
-    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
-    low = -_next_size(-low) if low < 0 else 0.0
-    high = _next_size(max(high, 0.05))
+    finite = np.append(scale[np.isfinite(scale)], 0)
+    low, high = -_next_size(-finite.min()), _next_size(max(finite.max(), 0.05))
     edges = np.linspace(low, high, 31)
     shares = np.histogram(values[np.isfinite(values)], edges)[0] / values.size
     bars.set_data(shares, edges)
@@ -206,6 +190,6 @@ def _histogram(ax: Axes, bars: StepPatch, values: NDArray, scale: NDArray) -> No
 
 
 def _next_size(value: float) -> float:
-    """Return the next of … 0.1, 0.2, 0.5, 1, 2, 5, 10 … that is at least `value` > 0."""
-    power = 10.0 ** np.floor(np.log10(value))
+    """Return the next of 0, … 0.1, 0.2, 0.5, 1, 2, 5, 10 … that is at least `value`."""
+    power = 10.0 ** np.floor(np.log10(value)) if value > 0 else 0.0
     return float(next(step * power for step in (1, 2, 5, 10) if step * power >= value * (1 - 1e-9)))

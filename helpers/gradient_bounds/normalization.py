@@ -1,10 +1,7 @@
 """Layer normalisation as the lecture slides define it, and gradients through normalised layers.
 
-Notebook 05 uses it. Ba, Kiros and Hinton (2016); the slides (Li, CMPT 726, 2022) write
-
-    √n / ‖z − z̄ 1‖ · diag(v) (z − z̄ 1) + u,   z̄ = mean of z,
-
-which is PyTorch's `nn.LayerNorm` with weight v, bias u and `eps=0`.
+Ba, Kiros and Hinton (2016); the slides (Li, CMPT 726, 2022) write, with z̄ the mean of z,
+√n / ‖z − z̄ 1‖ · diag(v) (z − z̄ 1) + u: PyTorch's `nn.LayerNorm` with weight v, bias u and `eps=0`.
 """
 
 from collections.abc import Sequence
@@ -28,8 +25,7 @@ def layer_norm_jacobian(z: NDArray) -> NDArray:
     Two of its singular values are 0 (z may move along 1 and along ẑ = layer_norm(z) without any
     effect); the other n − 2 are 1 / std(z).
     """
-    n = len(z)
-    normal = layer_norm(z)
+    n, normal = len(z), layer_norm(z)
     return (np.eye(n) - 1 / n - np.outer(normal, normal) / n) / z.std()
 
 
@@ -38,8 +34,7 @@ def hidden_jacobians(
 ) -> list[NDArray]:
     """Return ∂a⁽ˡ⁾/∂a⁽ˡ⁻¹⁾ for every layer of `weights`, at the input x.
 
-    Each layer is a⁽ˡ⁾ = σ(z⁽ˡ⁾) or, where `normalised`, σ(layer_norm(z⁽ˡ⁾)), with
-    z⁽ˡ⁾ = W⁽ˡ⁾ a⁽ˡ⁻¹⁾. The gradient at a⁽ˡ⁻¹⁾ is the transposed matrix times that at a⁽ˡ⁾.
+    Each layer is a⁽ˡ⁾ = σ(z⁽ˡ⁾) or, where `normalised`, σ(layer_norm(z⁽ˡ⁾)), z⁽ˡ⁾ = W⁽ˡ⁾ a⁽ˡ⁻¹⁾.
     """
     unit = activations.get(activation)
     a, jacobians = np.asarray(x), []

@@ -1,6 +1,7 @@
 """Figures of notebook 05: bounds on the gradient, singular values, training from five starts."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -8,7 +9,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.image import AxesImage
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
@@ -17,19 +17,17 @@ from helpers.gradient_bounds import spectra
 from helpers.palette import BLUE, GREEN, GREY, OCHRE, ORANGE, PALE_BLUE, PALE_ORANGE, SHADE
 from helpers.plotting import axes_or_new, label_lines, text_color, unit_style
 
-# One look for each of the three quantities, in every figure and in the explorer.
+# Looks of the three quantities, of up to three other curves, and of the five initialisations.
 BOUNDS: dict[str, dict[str, Any]] = {
     "upper bound": {"color": ORANGE, "linestyle": "--", "marker": "^", "markersize": 4},
     "true gradient": {"color": "black", "linestyle": "-", "marker": "o", "markersize": 4},
     "lower bound": {"color": BLUE, "linestyle": "-.", "marker": "v", "markersize": 4},
 }
-# Looks for up to three curves that are none of these.
 LOOKS: tuple[dict[str, Any], ...] = (
     {"color": ORANGE, "linestyle": "-", "marker": "^", "markersize": 4},
     {"color": GREY, "linestyle": ":", "marker": "s", "markersize": 3},
     {"color": BLUE, "linestyle": "--", "marker": "v", "markersize": 4},
 )
-# One look for each of the five initialisations, in every figure and in the explorer.
 STARTS: dict[str, dict[str, Any]] = {
     "zero": {"color": GREY, "linestyle": ":"},
     "constant": {"color": OCHRE, "linestyle": "-."},
@@ -45,45 +43,38 @@ PLANE = np.stack(np.meshgrid(GRID, GRID), -1).reshape(-1, 2)  # points of the pi
 
 def circle_to_ellipse(A: NDArray) -> Axes:
     """Draw the unit circle and its image under the 2×2 matrix A, with A's singular directions."""
-    left, right = plt.subplots(1, 2, figsize=(7.2, 3.6))[1]
     angle = np.linspace(0, 2 * np.pi, 241)
     circle = np.stack([np.cos(angle), np.sin(angle)])
     U, s, Vt = np.linalg.svd(A)
     signs = np.where(U[0] < 0, -1, 1)  # u and v may change sign together: point to the right
-    titles = "unit circle", f"its image, half axes {s[0]:.2f} and {s[1]:.2f}"
-    for ax, shape, title in ((left, circle, titles[0]), (right, A @ circle, titles[1])):
+    image = f"its image, half axes {s[0]:.2f} and {s[1]:.2f}"
+    panels = {
+        "unit circle": (circle, Vt.T * signs, "$v_{}$"),
+        image: (A @ circle, U * s * signs, "$\\sigma_{0} u_{0}$"),
+    }
+    limits, points = (-1.25 * s[0], 1.25 * s[0]), {"textcoords": "offset points"}
+    _, axes = plt.subplots(1, 2, figsize=(7.2, 3.6))
+    for ax, (title, (shape, tips, name)) in zip(axes, panels.items(), strict=True):
         ax.plot(*shape, color="black")
         ax.set(aspect="equal", title=title, xlabel="first coordinate", ylabel="second coordinate")
-        ax.set(xlim=(-1.25 * s[0], 1.25 * s[0]), ylim=(-1.25 * s[0], 1.25 * s[0]))
-    points: dict[str, Any] = {"textcoords": "offset points"}
-    right.plot(*(s[0] * circle), color=GREY, linestyle=":", linewidth=1.2)
-    right.annotate("radius $\\sigma_1$", s[0] * circle[:, 195], (4, -12), color=GREY, **points)
-    for k, (color, style) in enumerate(((ORANGE, "-"), (BLUE, "--"))):
-        for ax, tip, name in (
-            (left, signs[k] * Vt[k], f"$v_{k + 1}$"),
-            (right, signs[k] * s[k] * U[:, k], f"$\\sigma_{k + 1} u_{k + 1}$"),
-        ):
+        ax.set(xlim=limits, ylim=limits)
+        for k, (color, style) in enumerate(((ORANGE, "-"), (BLUE, "--"))):
+            tip, hue = tips[:, k], text_color(color)
             ax.plot(*np.outer(tip, [0, 1]), color=color, ls=style, marker="o", markevery=[1])
-            offset, hue = 16 * tip / np.linalg.norm(tip), text_color(color)
-            ax.annotate(name, tip, offset, color=hue, ha="center", va="center", **points)
-    return right
+            place = {"xytext": 16 * tip / np.linalg.norm(tip), "ha": "center", "va": "center"}
+            ax.annotate(name.format(k + 1), tip, color=hue, **place, **points)
+    ax.plot(*(s[0] * circle), color=GREY, linestyle=":", linewidth=1.2)
+    ax.annotate("radius $\\sigma_1$", s[0] * circle[:, 195], (4, -12), color=GREY, **points)
+    return ax
 
 
 def by_layer(
-    series: Mapping[str, ArrayLike],
-    ax: Axes | None = None,
-    *,
-    first: int = 1,
-    ylabel: str = GRADIENT,
+    series: Mapping[str, ArrayLike], ax: Axes | None = None, first: int = 1, ylabel: str = GRADIENT
 ) -> Axes:
     """Draw one line a quantity against the layer on a log axis; zeros are marked at its floor.
 
-    Args:
-        series: label to one value a layer, all ≥ 0. A label may be a unit's name, or one of
-            `BOUNDS`; its line then has their look.
-        ax: where to draw.
-        first: number of the first layer.
-        ylabel: what the values are.
+    `series` has, for each label, one value ≥ 0 for each layer from the `first` on. A line whose
+    label is a unit's name, or one of `BOUNDS`, has their look.
     """
     ax = axes_or_new(ax)
     ax.set(yscale="log", xlabel="layer $l$", ylabel=ylabel)
@@ -93,11 +84,9 @@ def by_layer(
         values = np.asarray(given, dtype=float)
         x = first + np.arange(len(values))
         ax.plot(x, np.where(values > 0, values, np.nan), **look)
-        zero = x[values == 0]
-        if len(zero):
-            floor, hue = ax.get_xaxis_transform(), text_color(look["color"])
-            low = np.full(len(zero), 0.015)
-            ax.plot(zero, low, "v", label=f"_{label}: 0", color=hue, transform=floor)
+        if (zero := x[values == 0]).size:
+            hue, floor = text_color(look["color"]), ax.get_xaxis_transform()
+            ax.plot(zero, 0.015 + 0.0 * zero, "v", label=f"_{label}: 0", color=hue, transform=floor)
             ax.text(zero[0], 0.04, "exactly 0", color=hue, transform=floor)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend()
@@ -106,33 +95,28 @@ def by_layer(
 
 def panels(
     contents: Mapping[str, Mapping[str, ArrayLike]],
-    *,
     first: Sequence[int] | int = 1,
     ylabel: str = GRADIENT,
 ) -> Axes:
-    """Draw `by_layer` once for each title, side by side on one vertical axis, with one legend.
-
-    `first` may be one number for all panels or one a panel.
-    """
+    """Draw `by_layer` once for each title, side by side, with one legend; `first` may differ."""
     count = len(contents)
     _, axes = plt.subplots(1, count, figsize=(3.3 + 2.1 * count, 3.2), sharey=True)
-    starts = [first] * count if isinstance(first, int) else first
+    starts = np.broadcast_to(first, count)
     for ax, (title, series), start in zip(axes, contents.items(), starts, strict=True):
-        by_layer(series, ax, first=start, ylabel=ylabel).set_title(title)
+        by_layer(series, ax, start, ylabel).set_title(title)
     for ax in axes[1:]:
         ax.get_legend().remove()
         ax.set_ylabel("")
     return ax
 
 
-def losses_by_layer(at_weights: NDArray, at_slopes: NDArray, ax: Axes | None = None) -> Axes:
+def losses_by_layer(at_weights: NDArray, at_slopes: NDArray) -> Axes:
     """Draw what the upper bound loses in each layer, in powers of ten, as stacked bars."""
-    ax = axes_or_new(ax)
-    layer = 1 + np.arange(len(at_weights))
-    label = "at $W^{(l+1)\\top}$: not along its longest direction"
-    ax.bar(layer, at_weights, color=BLUE, label=label)
-    label = "at $D^{(l)}$: not every unit at the largest slope"
-    ax.bar(layer, at_slopes, bottom=at_weights, label=label, **HATCHED)
+    ax, layer = plt.subplots()[1], 1 + np.arange(len(at_weights))
+    lost = "at $W^{(l+1)\\top}$: not along its longest direction"
+    ax.bar(layer, at_weights, color=BLUE, label=lost)
+    lost = "at $D^{(l)}$: not every unit at the largest slope"
+    ax.bar(layer, at_slopes, bottom=at_weights, label=lost, **HATCHED)
     ax.set(xlabel="layer $l$", ylabel="$\\log_{10}$ of the factor lost")
     ax.set_ylim(0, 1.45 * (at_weights + at_slopes).max())
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -141,39 +125,28 @@ def losses_by_layer(at_weights: NDArray, at_slopes: NDArray, ax: Axes | None = N
 
 
 def depth_grid(depths: Sequence[int], results: Mapping[str, Mapping[str, Sequence]]) -> Axes:
-    """Draw gradient and upper bound against depth, one panel a unit.
-
-    `results` names a unit, then one of two settings, then has gradients and bounds by depth.
-    """
-    rows = (len(results) + 1) // 2
-    size = (7.6, 2.6 * rows)
-    _, axes = plt.subplots(rows, 2, figsize=size, sharex=True, sharey="row", squeeze=False)
+    """Draw gradients and upper bounds against depth, by unit (a panel each, four) and setting."""
+    _, axes = plt.subplots(2, 2, figsize=(7.6, 5.2), sharex=True, sharey="row")
     for ax, (unit, settings) in zip(axes.flat, results.items(), strict=False):
         style = unit_style(unit)
         shades = "black", style["color"]
-        for (name, (true, upper)), shade in zip(settings.items(), shades, strict=True):
+        for shade, (name, (true, upper)) in zip(shades, settings.items(), strict=True):
             ax.plot(depths, true, color=shade, label=name)
             ax.plot(depths, upper, color=shade, linestyle=":", marker="^", markersize=3.5)
         ax.set(yscale="log", title=style["label"])
         _label_at_the_right(ax, depths[-1], 1.55)
     plt.setp(axes[-1], xlabel="number of layers $L$")
     plt.setp(axes[:, 0], ylabel=GRADIENT.replace("(l)", "(1)"))
-    kinds = {
-        "true gradient": Line2D([], [], color="black"),
-        "upper bound": Line2D([], [], color="black", linestyle=":", marker="^"),
-    }
-    axes[0, 0].legend(kinds.values(), kinds, loc="lower left", fontsize="small")
+    names = "true gradient", "upper bound"
+    axes[0, 0].legend(axes[0, 0].lines[:2], names, loc="lower left", fontsize="small")
     return ax
 
 
-def ratio_histogram(lower: ArrayLike, upper: ArrayLike, ax: Axes | None = None) -> Axes:
-    """Draw the distributions of log₁₀ of lower bound / gradient and of upper bound / gradient.
-
-    Logarithms below −16 are counted in the last bar on the left.
-    """
-    ax = axes_or_new(ax)
+def ratio_histogram(lower: ArrayLike, upper: ArrayLike) -> Axes:
+    """Draw how log₁₀ of lower and upper bound / gradient are spread; −16 stands for all below."""
+    ax = plt.subplots()[1]
     lower, upper = np.maximum(lower, -15.75), np.asarray(upper)
-    bins = np.arange(-16, np.ceil(upper.max(initial=0)) + 0.25, 0.5).tolist()
+    bins = np.arange(-16, np.ceil(upper.max()) + 0.25, 0.5).tolist()
     ax.hist(lower, bins=bins, color=BLUE, label="lower bound")
     ax.hist(upper, bins=bins, label="upper bound", **HATCHED)
     ax.axvline(0, color="black", linewidth=1.2)
@@ -185,10 +158,7 @@ def ratio_histogram(lower: ArrayLike, upper: ArrayLike, ax: Axes | None = None) 
 
 
 def drawn_and_law(drawn: Mapping[tuple[int, int], NDArray]) -> Axes:
-    """Draw histograms of singular values, variance 1/fan_in, under Marchenko and Pastur's density.
-
-    `drawn` has them by (fan_in, fan_out); ticks on the axis mark the smallest and the largest.
-    """
+    """Draw histograms of singular values by (fan_in, fan_out), variance 1/fan_in, under the law."""
     _, axes = plt.subplots(1, len(drawn), figsize=(3.2 * len(drawn), 3.0), squeeze=False)
     for ax, ((n, m), values) in zip(axes[0], drawn.items(), strict=True):
         low, high = spectra.edges(n, m, 1 / n)
@@ -196,27 +166,24 @@ def drawn_and_law(drawn: Mapping[tuple[int, int], NDArray]) -> Axes:
         ax.hist(values, 25, range=(low, high), density=True, color=PALE_BLUE, label="drawn")
         s = np.linspace(low, high, 400)[1:-1]
         ax.plot(s, spectra.density(s, n, m, 1 / n), color="black", label="law")
-        ends = [values.min(), values.max()]
+        ends = [values.min(), values.max()]  # marked on the axis
         ax.plot(ends, [0, 0], "|", color=ORANGE, markersize=14, clip_on=False)
         ax.set(xlabel="singular value", title=f"{m}×{n}", ylabel="density")
     axes[0, len(drawn) // 2].legend()
     return ax
 
 
-def product_spectra(products: Mapping[str, NDArray], ax: Axes | None = None) -> Axes:
-    """Draw singular values (number of factors, width) of products of matrices, by their label.
-
-    What lies below 1e-12 is lost in rounding, and left out.
-    """
-    ax = axes_or_new(ax)
-    looks = (BLUE, "-"), (ORANGE, "--"), (GREEN, "-.")
+def product_spectra(products: Mapping[str, NDArray]) -> Axes:
+    """Draw singular values (number of factors, width) of products of matrices, by their label."""
+    ax = plt.subplots()[1]
+    looks = (BLUE, "-"), (ORANGE, "--")
     for (label, values), (color, style) in zip(products.items(), looks, strict=False):
         count = 1 + np.arange(len(values))
         ax.fill_between(count, values[:, -1], values[:, 0], color=color, alpha=0.15)
         ax.plot(count, values[:, 0], color=color, linestyle=style, label=f"{label}, largest")
         ax.plot(count, np.median(values, 1), color=color, linestyle=style, label=f"{label}, median")
-    ax.set(yscale="log", xlabel="number of layers multiplied", ylim=(1e-12, 30))
-    ax.set_ylabel("singular value of the product")
+    ax.set(xlabel="number of layers multiplied", ylabel="singular value of the product")
+    ax.set(yscale="log", ylim=(1e-12, 30))  # what lies below is lost in rounding
     _label_at_the_right(ax, count[-1], 1.5, first=1)
     return ax
 
@@ -224,16 +191,17 @@ def product_spectra(products: Mapping[str, NDArray], ax: Axes | None = None) -> 
 def medians_and_ranges(
     x: NDArray, curves: Mapping[str, NDArray], ax: Axes | None = None, **labels: str
 ) -> Axes:
-    """Draw, for each name, the median and range of values (T, runs) against T steps or layers x.
-
-    `labels` are the axes' `xlabel`, `ylabel` and `yscale`.
-    """
+    """Draw the median and range of each name's values (T, runs) against T steps or layers x."""
     ax = axes_or_new(ax)
-    looks = (ORANGE, "-"), (OCHRE, "--"), (GREEN, "-."), (BLUE, ":")
+    looks = cycle(((ORANGE, "-"), (OCHRE, "--"), (GREEN, "-."), (BLUE, ":")))
     for (name, values), (color, style) in zip(curves.items(), looks, strict=False):
-        _band(ax, x, values, label=name, color=color, linestyle=style)
+        look = STARTS.get(name, {"color": color, "linestyle": style})
+        ax.plot(x, np.median(values, 1), label=name, **look)
+        low, high = values.min(1), values.max(1)
+        ax.fill_between(x, low, high, color=look["color"], alpha=0.13, linewidth=0)
     ax.set(**labels)
-    _label_at_the_right(ax, x[-1], 1.3, first=0)
+    log = labels.get("xscale") == "log"
+    _label_at_the_right(ax, x[-1], 4.2 if log else 1.3, first=1 if log else 0)
     return ax
 
 
@@ -247,25 +215,18 @@ def weight_decay(
     return medians_and_ranges(steps, tested, right, xlabel="step", ylabel="test loss")
 
 
-def loss_curves(losses: Mapping[str, NDArray], ax: Axes | None = None) -> Axes:
+def loss_curves(losses: Mapping[str, NDArray]) -> Axes:
     """Draw the median and range of losses (steps + 1, seeds); diverged runs count as infinite."""
-    ax = axes_or_new(ax)
-    for name, values in losses.items():
-        finite = np.where(np.isfinite(values), values, 1e12)
-        _band(ax, 1 + np.arange(len(values)), finite, label=name, **STARTS.get(name, {}))
-    ax.set(xscale="log", yscale="log", xlabel="step + 1", ylabel="training loss")
-    ax.set_xlim(1, 4.2 * len(values))
-    label_lines(ax)
-    return ax
+    finite = {name: np.where(np.isfinite(run), run, 1e12) for name, run in losses.items()}
+    step = 1 + np.arange(len(next(iter(losses.values()))))
+    scales: Any = {"xscale": "log", "yscale": "log"}
+    return medians_and_ranges(step, finite, xlabel="step + 1", ylabel="training loss", **scales)
 
 
 def decision_regions(
     logits: Mapping[str, NDArray], titles: Sequence[str], data: tuple[NDArray, NDArray]
 ) -> Axes:
-    """Draw what is predicted in the plane, and the data: one row a name, one column a title.
-
-    Each name's logits at `PLANE` have the shape (columns, points).
-    """
+    """Draw the data, and what logits at `PLANE` predict: one row a name, one column a title."""
     size = (1.65 * len(titles) + 0.4, 1.6 * len(logits) + 0.3)
     _, axes = plt.subplots(len(logits), len(titles), figsize=size, squeeze=False)
     for row, (name, values) in zip(axes, logits.items(), strict=True):
@@ -273,7 +234,6 @@ def decision_regions(
             plane_image(ax, value)
             points(ax, *data)
             ax.set(xticks=[], yticks=[], aspect="equal")
-            ax.grid(False)
         row[0].set_ylabel(name)
     for ax, title in zip(axes[0], titles, strict=True):
         ax.set_title(title, fontsize="medium", loc="center")
@@ -282,21 +242,19 @@ def decision_regions(
 
 def points(ax: Axes, x: NDArray, y: NDArray) -> None:
     """Draw the data: circles for class 0, crosses for class 1."""
-    inner, outer = x[y == 0], x[y == 1]
+    inner, outer = x[y == 0].T, x[y == 1].T
     edge = [text_color(ORANGE)]
-    ax.scatter(inner[:, 0], inner[:, 1], s=9, facecolors="none", edgecolors=edge)
-    ax.scatter(outer[:, 0], outer[:, 1], s=10, color=BLUE, marker="x", linewidths=0.8)
+    ax.scatter(inner[0], inner[1], s=9, facecolors="none", edgecolors=edge)
+    ax.scatter(outer[0], outer[1], s=10, color=BLUE, marker="x", linewidths=0.8)
 
 
 def plane_image(ax: Axes, logits: NDArray, shift: float = 0.0) -> AxesImage:
     """Draw the plane, `shift` to the right, coloured by class (a NaN or 0 gives class 0)."""
-    half = (GRID[1] - GRID[0]) / 2
-    low, high = GRID[0] - half, GRID[-1] + half
-    extent = (low + shift, high + shift, low, high)
+    edge = GRID[-1] + (GRID[1] - GRID[0]) / 2  # of the outermost pixels
+    extent = (shift - edge, shift + edge, -edge, edge)
     colours = ListedColormap([PALE_ORANGE, PALE_BLUE])
-    return ax.imshow(
-        plane_classes(logits), origin="lower", extent=extent, cmap=colours, vmin=0, vmax=1
-    )
+    classes = plane_classes(logits)
+    return ax.imshow(classes, origin="lower", extent=extent, cmap=colours, vmin=0, vmax=1)
 
 
 def plane_classes(logits: NDArray) -> NDArray:
@@ -307,12 +265,8 @@ def plane_classes(logits: NDArray) -> NDArray:
 def histogram_grid(
     values: Mapping[str, Sequence[NDArray]], times: Sequence[str], xlabel: str
 ) -> Axes:
-    """Draw outlined histograms at several times of the middle 94 % of all values, one panel a name.
-
-    Each name has one array of numbers a time.
-    """
-    size = (2.0 * len(values), 2.6)
-    figure, axes = plt.subplots(1, len(values), figsize=size, layout="constrained")
+    """Draw histograms of the middle 94 % of all values, an outline a time and a panel a name."""
+    figure, axes = plt.subplots(1, len(values), figsize=(2.0 * len(values), 2.6))
     looks = [(SHADE, "-", 3.2), (BLUE, "-", 1.8), (ORANGE, "--", 1.8)]
     for ax, (name, samples) in zip(axes, values.items(), strict=True):
         finite = [sample[np.isfinite(sample)].ravel() for sample in samples]
@@ -324,15 +278,8 @@ def histogram_grid(
             ax.stairs(share, bins, color=color, linestyle=style, linewidth=width, label=time)
         ax.set(title=name, xlabel=xlabel, ylim=(0, None))
     axes[0].set_ylabel("share of the values")
-    handles = axes[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper right", ncols=len(times))
+    figure.legend(handles=axes[0].patches, loc="outside upper right", ncols=len(times))
     return ax
-
-
-def _band(ax: Axes, x: NDArray, values: NDArray, **look: Any) -> None:
-    (line,) = ax.plot(x, np.median(values, 1), **look)
-    low, high = values.min(1), values.max(1)
-    ax.fill_between(x, low, high, color=line.get_color(), alpha=0.13, linewidth=0)
 
 
 def _label_at_the_right(ax: Axes, last: float, room: float, first: float | None = None) -> None:

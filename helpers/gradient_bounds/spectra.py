@@ -15,10 +15,8 @@ def edges(fan_in: int, fan_out: int, variance: float) -> tuple[float, float]:
         ValueError: a size below 1 or a variance that is not positive.
     """
     if min(fan_out, fan_in) < 1 or not variance > 0:
-        raise ValueError(
-            f"fan_in, fan_out, variance are {fan_in}, {fan_out}, {variance}; "
-            "give sizes of at least 1 and a positive variance"
-        )
+        given = f"fan_in, fan_out, variance are {fan_in}, {fan_out}, {variance}"
+        raise ValueError(f"{given}; give sizes of at least 1 and a positive variance")
     n, m = np.sqrt(fan_in), np.sqrt(fan_out)
     return float(np.sqrt(variance) * abs(n - m)), float(np.sqrt(variance) * (n + m))
 
@@ -31,6 +29,5 @@ def density(values: ArrayLike, fan_in: int, fan_out: int, variance: float) -> ND
     low, high = edges(fan_in, fan_out, variance)
     v = np.asarray(values, dtype=np.float64)
     inside = (v > low) & (v < high)
-    safe = np.where(inside, v, 1.0)
-    root = np.sqrt(np.where(inside, (high**2 - safe**2) * (safe**2 - low**2), 0.0))
-    return root / (np.pi * variance * min(fan_out, fan_in) * safe)
+    root = np.sqrt(np.where(inside, (high**2 - v**2) * (v**2 - low**2), 0.0))
+    return root / (np.pi * variance * min(fan_out, fan_in) * np.where(inside, v, 1.0))

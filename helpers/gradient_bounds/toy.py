@@ -1,7 +1,6 @@
 """A small classification problem in the plane, and many networks trained on it side by side.
 
-Notebook 05 trains the same network from several initialisations and seeds. All runs are stacked in
-one tensor, so that twenty-five small networks cost about as much as one.
+All runs are stacked in one tensor, so that twenty-five small networks cost about as much as one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,24 +17,18 @@ from torch.nn import functional as F
 from helpers import activations
 from helpers.settings import one_thread
 
+Data = tuple[NDArray, NDArray]  # points (N, 2) and classes (N,)
+
 
 @dataclass(frozen=True)
 class History:
-    """What training leaves behind; R runs, T recorded steps.
+    """What training leaves behind; R runs, T recorded steps; weights and biases layer by layer."""
 
-    Attributes:
-        steps: the T recorded steps, from 0.
-        losses: mean training loss without the penalty, at each of steps 0 … last; (steps, R).
-        test_losses: mean loss on the test data at the recorded steps, (T, R); empty without any.
-        weights: for each layer the weights at the recorded steps, (T, R, fan_out, fan_in).
-        biases: for each layer the biases at the recorded steps, (T, R, fan_out).
-    """
-
-    steps: NDArray
-    losses: NDArray
-    test_losses: NDArray
-    weights: list[NDArray]
-    biases: list[NDArray]
+    steps: NDArray  # the recorded ones
+    losses: NDArray  # mean training loss without the penalty, at every step; (steps + 1, R)
+    test_losses: NDArray  # mean loss on the test data at the recorded steps; (T or 0, R)
+    weights: list[NDArray]  # (T, R, fan_out, fan_in) each
+    biases: list[NDArray]  # (T, R, fan_out) each
 
     def at(self, time: int) -> tuple[list[NDArray], list[NDArray]]:
         """Return all runs' weights and biases at the recorded step of index `time`."""
@@ -47,29 +40,22 @@ class History:
         return History(self.steps, self.losses[:, runs], self.test_losses[:, runs], weights, biases)
 
 
-def circles(
-    count: int, rng: Generator, noise: float = 0.1, flip: float = 0.0
-) -> tuple[NDArray, NDArray]:
+def circles(count: int, rng: Generator, noise: float = 0.1, flip: float = 0.0) -> Data:
     """Return points (count, 2), and classes: 0.0 inside a circle, 1.0 in a ring around it.
 
-    `noise` is the standard deviation of a point's distance from its circle, `flip` the fraction of
-    the points whose class is swapped.
+    `noise` is the distances' standard deviation, `flip` the share of points of swapped class.
     """
     y = (np.arange(count) % 2).astype(np.float64)
     radius = 0.6 + 1.2 * y + noise * rng.normal(size=count)
     angle = rng.uniform(0, 2 * np.pi, count)
     x = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    flipped = rng.permutation(count) < round(flip * count)
-    return x, np.where(flipped, 1 - y, y)
+    return x, np.where(rng.permutation(count) < round(flip * count), 1 - y, y)
 
 
 def evaluate(
     weights: Sequence[NDArray], biases: Sequence[NDArray], x: NDArray, activation: str = "relu"
 ) -> list[NDArray]:
-    """Return each hidden layer's activations (R, N, fan_out) and last the logits (R, N).
-
-    Weights have the shape (R, fan_out, fan_in), biases (R, fan_out), points x (N, 2).
-    """
+    """Return each hidden layer's activations (R, N, fan_out) and last the logits (R, N)."""
     Ws, bs = ([torch.as_tensor(part) for part in parts] for parts in (weights, biases))
     with torch.no_grad():
         return [layer.numpy() for layer in _layers(Ws, bs, torch.as_tensor(x), activation)]
@@ -77,19 +63,19 @@ def evaluate(
 
 def train(
     weights: Sequence[NDArray],
-    data: tuple[NDArray, NDArray],
+    data: Data,
     activation: str = "relu",
     *,
     lr: float,
     steps: int,
     record: Sequence[int],
     decay: Sequence[float] | float = 0.0,
-    test: tuple[NDArray, NDArray] | None = None,
+    test: Data | None = None,
 ) -> History:
     """Train every run by gradient descent on all data at once; biases start at 0.
 
-    The loss is the mean cross-entropy plus `decay` times the sum of the squared weights, biases
-    left out. A run that diverges goes on as NaN.
+    The loss is the mean cross-entropy plus `decay` (one for all runs or one a run) times the sum of
+    the squared weights, biases left out. A run that diverges goes on as NaN.
 
     Args:
         weights: for each layer, shape (R, fan_out, fan_in): the R initialisations.
@@ -97,16 +83,11 @@ def train(
         activation: name of the hidden layers' unit.
         lr: learning rate.
         steps: their number.
-        record: steps after which weights are kept, from 0 (before training) to `steps`.
-        decay: factor of the penalty, one for all runs or one a run.
-        test: points and classes on which the loss is measured at the recorded steps.
-
-    Raises:
-        ValueError: a recorded step lies outside 0 … steps.
+        record: steps, from 0 (before training) on, after which weights and test losses are kept.
+        decay: factor of the penalty.
+        test: further points and classes.
     """
     kept = sorted(set(record))
-    if kept and not 0 <= kept[0] <= kept[-1] <= steps:
-        raise ValueError(f"record runs from {kept[0]} to {kept[-1]}; it must lie in 0 … {steps}")
     Ws = [torch.tensor(W, requires_grad=True) for W in weights]
     bs = [torch.zeros(W.shape[:2], dtype=W.dtype, requires_grad=True) for W in Ws]
     runs = len(Ws[0])
@@ -133,15 +114,14 @@ def train(
 
 def train_each(
     starts: Mapping[str, Sequence[NDArray]],
-    data: tuple[NDArray, NDArray],
+    data: Data,
     *,
     decays: Sequence[float] | None = None,
     **settings: Any,
 ) -> dict[str, History]:
     """Train from several starts, all side by side, and return each one's history by its name.
 
-    Each start has as many runs; `decays` has a factor of the penalty for each, none means 0. The
-    other settings are those of `train`.
+    Each start has as many runs, and one of the `decays`; the other settings are those of `train`.
     """
     stacked = [np.concatenate(layer) for layer in zip(*starts.values(), strict=True)]
     runs = len(stacked[0]) // len(starts)
@@ -155,24 +135,17 @@ def largest_difference(W: NDArray) -> NDArray:
     return (W.max(-2) - W.min(-2)).max(-1)
 
 
-def _loss(
-    weights: Sequence[Tensor],
-    biases: Sequence[Tensor],
-    data: tuple[NDArray, NDArray],
-    activation: str,
-) -> Tensor:
-    x, y = (torch.as_tensor(part) for part in data)
-    logits = _layers(weights, biases, x, activation)[-1]
+def _loss(Ws: Sequence[Tensor], bs: Sequence[Tensor], data: Data, activation: str) -> Tensor:
+    x, y = map(torch.as_tensor, data)
+    logits = _layers(Ws, bs, x, activation)[-1]
     losses = F.binary_cross_entropy_with_logits(logits, y.expand_as(logits), reduction="none")
     return losses.mean(-1)
 
 
-def _layers(
-    weights: Sequence[Tensor], biases: Sequence[Tensor], x: Tensor, activation: str
-) -> list[Tensor]:
+def _layers(Ws: Sequence[Tensor], bs: Sequence[Tensor], x: Tensor, activation: str) -> list[Tensor]:
     unit = activations.get(activation).module()
-    a, hidden = x.expand(len(weights[0]), *x.shape), []
-    for W, b in zip(weights[:-1], biases[:-1], strict=True):
+    a, hidden = x.expand(len(Ws[0]), *x.shape), []
+    for W, b in zip(Ws[:-1], bs[:-1], strict=True):
         a = unit(torch.baddbmm(b[:, None], a, W.mT))
         hidden.append(a)
-    return [*hidden, torch.baddbmm(biases[-1][:, None], a, weights[-1].mT)[..., 0]]
+    return [*hidden, torch.baddbmm(bs[-1][:, None], a, Ws[-1].mT)[..., 0]]

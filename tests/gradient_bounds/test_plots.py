@@ -27,7 +27,7 @@ def test_the_ellipse_is_the_image_of_the_circle():
     assert_allclose(np.linalg.norm(np.linalg.solve(A, image.T), axis=0), 1)
     s = np.linalg.svd(A)[1]
     assert np.linalg.norm(image, axis=1).max() == pytest.approx(s[0], rel=1e-3)
-    tips = [line.get_xydata()[1] for line in ax.lines[2:]]
+    tips = [line.get_xydata()[1] for line in ax.lines[1:3]]
     assert_allclose(np.linalg.norm(tips, axis=1), s)
 
 
@@ -101,6 +101,8 @@ def test_loss_curves_show_median_range_and_diverged_runs():
     ax = plots.loss_curves({"right": losses})
     assert_allclose(ax.lines[0].get_ydata(), [2.0, 1e12])  # NaN does not vanish
     assert len(ax.collections) == 1 and ax.get_xscale() == ax.get_yscale() == "log"
+    ax = plots.loss_curves(dict.fromkeys(plots.STARTS, np.ones((3, 2))))
+    assert [line.get_color() for line in ax.lines] == [s["color"] for s in plots.STARTS.values()]
 
 
 def test_pictures_of_training(trained):
@@ -201,10 +203,3 @@ def test_training_explorer_shows_the_recorded_step(trained):
     expected = toy.evaluate(*histories["right"].at(3), plots.PLANE)[-1][1] > 0
     assert (regions.images[1].get_array().ravel() == expected).all()
     assert curves.lines[-1].get_xdata()[0] == 41
-
-
-def test_training_explorer_names_unequal_numbers_of_runs(trained):
-    histories, data = trained
-    unequal = {"zero": histories["zero"], "right": histories["right"].part(slice(1))}
-    with pytest.raises(ValueError, match=r"histories have \[1, 2\] runs"):
-        explore.training(unequal, data)
