@@ -132,39 +132,6 @@ square_net = _exercise(
 )
 
 
-def _pieces(
-    offset: float = -1 / 8, first: int = 1, start: int = 0, each: Callable = np.asarray
-) -> Callable:
-    """Return units ↦ hinges from start·h on, the first one's slope first·h, and offset·h²."""
-
-    def build(units: int) -> tuple:
-        h, slopes = 1 / units, each([first] + [2] * (units - 1))
-        return tuple(hinges(h * (np.arange(units) + start), h * slopes, offset * h**2))
-
-    return build
-
-
-pieces_net = _exercise(
-    "1.7 N equal pieces",
-    lambda units: tuple(equal_pieces(units)),
-    {  # 1/49 is rounded so that np.arange(0, 1, 1/49) has an entry too many
-        "any": lambda rng: [_named(units=n) for n in rng.permutation([3, 4, 5, 6]).tolist()],
-        "few, many": lambda rng: [_named(units=n) for n in (1, 2, int(rng.integers(9, 40)), 49)],
-    },
-    {
-        "The chords are not lowered: b2 is 0.": _pieces(0),
-        "The chords are lowered by all of their error; half is enough.": _pieces(-1 / 4),
-        "The chords are raised; they lie above the parabola already.": _pieces(1 / 8),
-        "These are the chords' slopes; a hinge adds a change of slope.": _pieces(each=np.cumsum),
-        "The first hinge is too steep: the first chord's slope is h.": _pieces(first=2),
-        "The first hinge sits at h, so the net is flat before it.": _pieces(start=1),
-    },
-    observe=_measured,
-    verify=_within,
-    forbidden=((nets, "best_net"), (nets, "equal_pieces")),
-)
-
-
 def _both_signs(rng: Generator, units: int, low: float = -0.6, high: float = 1.6) -> ReluNet:
     """Return a net that meets x² at 0 and 1, with slopes of both signs and bends in [low, high]."""
     w = rng.uniform(0.3, 3, units) * rng.permutation(np.resize([1, -1], units))
@@ -305,6 +272,39 @@ best_line = _exercise(
         "The chord's offset is −ab, with a minus.": _chord(ab=1),
     },
     hint="Value 1 is the slope, value 2 the offset, value 3 the sup error.",
+)
+
+
+def _pieces(
+    offset: float = -1 / 8, first: int = 1, start: int = 0, each: Callable = np.asarray
+) -> Callable:
+    """Return units ↦ hinges from start·h on, the first one's slope first·h, and offset·h²."""
+
+    def build(units: int) -> tuple:
+        h, slopes = 1 / units, each([first] + [2] * (units - 1))
+        return tuple(hinges(h * (np.arange(units) + start), h * slopes, offset * h**2))
+
+    return build
+
+
+pieces_net = _exercise(
+    "1.7 N equal pieces",
+    lambda units: tuple(equal_pieces(units)),
+    {  # 1/49 is rounded so that np.arange(0, 1, 1/49) has an entry too many
+        "any": lambda rng: [_named(units=n) for n in rng.permutation([3, 4, 5, 6]).tolist()],
+        "few, many": lambda rng: [_named(units=n) for n in (1, 2, int(rng.integers(9, 40)), 49)],
+    },
+    {
+        "The chords are not lowered: b2 is 0.": _pieces(0),
+        "The chords are lowered by all of their error; half is enough.": _pieces(-1 / 4),
+        "The chords are raised; they lie above the parabola already.": _pieces(1 / 8),
+        "These are the chords' slopes; a hinge adds a change of slope.": _pieces(each=np.cumsum),
+        "The first hinge is too steep: the first chord's slope is h.": _pieces(first=2),
+        "The first hinge sits at h, so the net is flat before it.": _pieces(start=1),
+    },
+    observe=_measured,
+    verify=_within,
+    forbidden=((nets, "best_net"), (nets, "equal_pieces")),
 )
 
 

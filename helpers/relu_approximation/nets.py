@@ -1,11 +1,9 @@
-"""One-hidden-layer ReLU nets on [0, 1] and how far, exactly, they stay from x².
+"""ReLU nets on [0, 1] and how far, exactly, they stay from x².
 
-Notebook 01 builds such nets by hand and measures them here. The deep sawtooth net follows Yarotsky
-(2017), "Error bounds for approximations with deep ReLU networks", proposition 2.
+The deep sawtooth net: Yarotsky (2017), "Error bounds for approximations with deep ReLU networks".
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -68,13 +66,9 @@ class SupError(NamedTuple):
 def sup_error(net: Callable[[NDArray], NDArray], knots: ArrayLike | None = None) -> SupError:
     """Return the exact supremum of |x² − g(x)| on [0, 1], and where it is reached.
 
-    Between two neighbouring knots g(x) = m x + c, so x² − g(x) is a parabola with its vertex at
-    x = m/2. The supremum is therefore found among 0, 1, the knots and the vertices that lie on
-    their own piece.
-
-    Args:
-        net: a function that is a straight line between any two neighbouring knots.
-        knots: where it may bend; by default the net's `breakpoints`.
+    Between two knots g(x) = m x + c, so x² − g(x) is a parabola with its vertex at x = m/2. The
+    supremum is found among 0, 1, the knots and the vertices that lie on their own piece. The knots
+    are where the net may bend, by default its `breakpoints`.
     """
     if knots is None:
         knots = net.breakpoints  # type: ignore[attr-defined]
@@ -96,29 +90,18 @@ def hinges(breakpoints: ArrayLike, slopes: ArrayLike, offset: float = 0.0) -> Re
 
 
 def equal_pieces(units: int) -> ReluNet:
-    """Return the net of N equal pieces, each the best line for its part: error 1/(8N²).
-
-    Each piece is a chord of x², lowered by half its largest distance h²/4 from the parabola,
-    where h = 1/N.
-    """
-    _at_least_one("units", units)
+    """Return the net of N equal pieces, chords of x² lowered by half their error: 1/(8N²)."""
     h = 1 / units
     return hinges(h * np.arange(units), [h] + [2 * h] * (units - 1), -(h**2) / 8)
 
 
 def best_net(units: int) -> ReluNet:
-    """Return the net with the smallest sup error that N units can have, 1/(2(2N + 1)²).
-
-    N units bend N times, which makes N + 1 pieces; the first is flat and half as wide as the
-    others, whose width is h = 2/(2N + 1). Notebook 01 proves that no N units do better.
-    """
-    _at_least_one("units", units)
-    h = 2 / (2 * units + 1)
+    """Return the net with the smallest sup error that N units can have, 1/(2(2N + 1)²)."""
+    h = 2 / (2 * units + 1)  # N + 1 pieces as wide as this, but the first, flat one: half as wide
     return hinges(h * (np.arange(units) + 0.5), np.full(units, 2 * h), h**2 / 8)
 
 
-@dataclass(frozen=True, eq=False)
-class DeepNet:
+class DeepNet(NamedTuple):
     """A ReLU net given by its layers' weights and biases, with one input and one output."""
 
     layers: tuple[tuple[NDArray, NDArray], ...]
@@ -140,10 +123,9 @@ class DeepNet:
 def sawtooth_net(layers: int) -> DeepNet:
     """Return the net of m hidden layers of 3 units whose sup error is 4^−m / 8 (Yarotsky 2017).
 
-    Two units of a layer fold the sawtooth once more, the third carries x − Σ tₛ(x)/4ˢ along.
-    It bends at the multiples of 2^−m and has 12m − 2 parameters.
+    Two units of a layer fold the sawtooth once more, the third carries x − Σ tₛ(x)/4ˢ along. It
+    bends at the multiples of 2^−m and has 12m − 2 parameters.
     """
-    _at_least_one("layers", layers)
     tooth, bias = np.array([2.0, -4.0, 0.0]), np.array([0.0, -0.5, 0.0])
     sums = [np.array([0.0, 0.0, 1.0]) - tooth / 4**s for s in range(1, layers + 1)]
     first = (np.ones((3, 1)), bias)
@@ -159,9 +141,3 @@ def _parameter(name: str, value: ArrayLike, shape: tuple[int, ...]) -> NDArray:
     if not np.isfinite(array).all():
         raise ValueError(f"{name} is {array}; every entry must be finite")
     return array
-
-
-def _at_least_one(name: str, value: int) -> None:
-    """Raise a ValueError where the number is below 1."""
-    if value < 1:
-        raise ValueError(f"{name} is {value}; give at least 1")

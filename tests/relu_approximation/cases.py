@@ -69,7 +69,10 @@ RIGHT = {
         "        c.weight[:] = 0.8; c.bias[:] = 0.02\n"
         "    return a.weight, a.bias, c.weight, c.bias".replace("nn.", "torch.nn."),
     ],
-    "exact_error": [SUP, GRID.format(points=3, more="").split("    x =")[0] + """
+    "exact_error": [
+        SUP,
+        GRID.format(points=3, more="").split("    x =")[0]
+        + """
     w, b = W1[:, 0], b1
     g = lambda x: np.maximum(np.outer(x, w) + b, 0) @ W2[0] + b2[0]
     keep = np.abs(w) > 0
@@ -79,7 +82,8 @@ RIGHT = {
     m = m[(m > p[:-1]) & (m < p[1:])]
     x = np.r_[p, m]
     return np.array([abs(x * x - g(x)).max()])
-"""],
+""",
+    ],
     "collapse": [
         "def collapse(weights, biases):\n"
         "    def net(x):\n        a = np.array([x])\n"

@@ -113,12 +113,6 @@ def test_a_net_that_does_not_fit_is_refused(answer, named):
         ReluNet(*answer)
 
 
-@pytest.mark.parametrize("make", [equal_pieces, best_net, sawtooth_net])
-def test_at_least_one_unit_or_layer(make):
-    with pytest.raises(ValueError, match="is 0; give at least 1"):
-        make(0)
-
-
 # Claims of the notebook
 
 
