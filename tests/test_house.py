@@ -41,8 +41,8 @@ def fault(module, imported):
         return "a room imports another" if mine else "the ground floor imports a room"
     if theirs and other in ("check", "explore"):
         return "nothing stands above a room's check and explore"
-    if theirs and other == "plots" and kind != "explore":
-        return "only explore draws"
+    if theirs and other == "plots" and kind not in ("explore", "check"):
+        return "only explore draws, and check knows what is drawn"
     if kind == "plots" and other in TRAINS:
         return "plots knows nothing of training"
     return None

@@ -21,7 +21,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from benchmarks import verdicts
 from benchmarks.exercises import ROOMS, exercises
 from helpers.calling import own_state, warm_up
-from helpers.differences import Finding, State
+from helpers.differences import Finding, State, difference
 from helpers.judge import HIDDEN, VISIBLE, Checklist, Task
 
 warm_up()  # what a check does before its time starts
@@ -94,8 +94,12 @@ def assert_told_apart(task, rng):
         for sentence, mistake in task.mistakes.items()
     }
     for sentence, places in seen.items():
-        same = [s for s, m in task.mistakes.items() if all(task.agrees(m, *p) for p in places)]
-        assert same == [sentence]
+        for other, others in seen.items():
+            agree = all(
+                difference(here, [there], *task.tolerances(given)) is None
+                for (given, here), (_, there) in zip(places, others, strict=True)
+            )
+            assert agree is (other == sentence), f"{sentence}\n{other}"
 
 
 @pytest.mark.parametrize("room", ROOMS)

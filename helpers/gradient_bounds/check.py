@@ -11,6 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from helpers.differences import Remark
 from helpers.gradient_bounds import bounds, normalization, spectra
 from helpers.judge import Checklist, Given, Kind, Task
 
@@ -323,7 +324,7 @@ def _batch_of_losses(rng: Generator, decay: float, count: int, *widths: int) -> 
     return Given(args, said=f"{count} losses, decay = {decay}, {len(biases)} layers")
 
 
-NO_GRADIENT = (
+NO_GRADIENT = Remark(
     "the value is right, but no gradient flows through it: use torch's functions on the "
     "tensors, without .item(), .detach() or NumPy"
 )
