@@ -1,6 +1,6 @@
 """Explorers of notebook 02: a tangent that moves along a unit, and products of slopes in depth."""
 
-from functools import cache
+from functools import partial
 
 import ipywidgets as widgets
 import numpy as np
@@ -9,16 +9,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from helpers import activations
-from helpers.activation_derivatives.plots import PRE_ACTIVATION, with_gaps
+from helpers.activation_derivatives import plots
 from helpers.activations import UNITS
 from helpers.explorer import Explorer
-from helpers.palette import GRID, INK, LIGHT
+from helpers.palette import INK, LIGHT
 from helpers.plotting import unit_style
 
 Z = np.linspace(-8, 8, 641)
 DEPTHS = np.arange(31)
 NORMAL = np.linspace(-6, 6, 4000)  # standard deviations; even in number, so none is a kink
-WEIGHT = np.exp(-(NORMAL**2) / 2) / np.exp(-(NORMAL**2) / 2).sum()
+WEIGHT = np.exp(-(NORMAL**2) / 2)
 
 
 def _unit_menu() -> widgets.Dropdown:
@@ -26,15 +26,14 @@ def _unit_menu() -> widgets.Dropdown:
     return widgets.Dropdown(options=options, value="sigmoid", description="Unit")
 
 
-def _two_axes(height: float) -> tuple[Figure, Axes, Axes]:
+def _two_axes(height: float, *titles: str) -> tuple[Figure, Axes, Axes]:
     """Return a figure and its axes; the names' places are set, as to find them takes long."""
-    figure = Figure(figsize=(8, height), dpi=100, layout="constrained")
+    figure = Figure(figsize=(8, height), dpi=100)
     left, right = figure.subplots(1, 2)
-    for ax in (left, right):
-        ax.set(xlim=(-8, 8), xlabel=PRE_ACTIVATION, ylabel=r"$f\,'(z)$", ylim=(-0.2, 1.2))
+    for ax, title in zip((left, right), titles, strict=True):
+        ax.set(xlim=(-8, 8), xlabel=plots.PRE_ACTIVATION, ylabel=plots.SLOPE, ylim=(-0.2, 1.2))
+        ax.set_title(title, y=1.0)
         ax.locator_params(nbins=5)
-        ax.grid(color=GRID)
-        ax.spines[["top", "right"]].set_visible(False)
         ax.xaxis.set_label_coords(0.5, -0.11)
         ax.yaxis.set_label_coords(-0.16, 0.5)
     return figure, left, right
@@ -42,20 +41,18 @@ def _two_axes(height: float) -> tuple[Figure, Axes, Axes]:
 
 def tangents() -> Explorer:
     """Return the explorer of one unit: move z, see the tangent and its slope."""
-    figure, left, right = _two_axes(3.3)
+    figure, left, right = _two_axes(3.3, "value and tangent", "slope of the tangent")
+    left.set_ylabel(plots.VALUE)
     (value_line,), (slope_line,) = left.plot(Z, Z), right.plot(Z, Z)
     (tangent,) = left.plot([0, 1], [0, 1], color=INK, linewidth=1.4)
     points = [ax.plot([0], [0], "o", color=INK)[0] for ax in (left, right)]
-    left.set_title("value and tangent", loc="left", y=1.0)
-    left.set_ylabel(r"$f(z)$")
-    right.set_title("slope of the tangent", loc="left", y=1.0)
 
     def redraw(unit: str, z: float, beta: float) -> str:
         chosen = activations.get(unit)
         options = {"beta": beta} if unit == "swish" else {}
         height, slope = (float(f(z, **options)) for f in (chosen.value, chosen.derivative))
-        slopes = chosen.derivative(Z, **options)
-        for line, y in ((value_line, chosen.value(Z, **options)), (slope_line, with_gaps(slopes))):
+        values, slopes = chosen.value(Z, **options), chosen.derivative(Z, **options)
+        for line, y in ((value_line, values), (slope_line, plots.with_gaps(slopes))):
             line.set(ydata=y, color=chosen.color, linestyle=chosen.linestyle)
         left.set_ylim((-1.3, 1.3) if unit in ("sigmoid", "tanh") else (-1, 4))
         reach = np.array([-2, 2]) / np.hypot(1, slope)
@@ -76,49 +73,34 @@ def tangents() -> Explorer:
     return Explorer(figure, redraw, controls)
 
 
-@cache
-def _largest_slope(name: str) -> float:
-    return float(activations.get(name).derivative(np.linspace(-6, 6, 120_001)).max())
-
-
 def typical_slope(name: str, spread: float) -> float:
-    """Return the root mean square slope of a unit whose z is normal with this spread.
-
-    Args:
-        name: a unit's name.
-        spread: standard deviation γ of z, positive.
-    """
+    """Return the root mean square slope of a unit whose z is normal with standard deviation γ."""
     slope = activations.get(name).derivative(spread * NORMAL)
-    return float(np.sqrt(WEIGHT @ slope**2))
+    return float(np.sqrt(np.average(slope**2, weights=WEIGHT)))
 
 
 def depth() -> Explorer:
     """Return the explorer of depth: what a chain of layers leaves of a gradient."""
-    figure, left, right = _two_axes(3.5)
+    figure, left, right = _two_axes(3.5, "slopes, and where $z$ lies", "what is left of a gradient")
     (slope_line,) = left.plot(Z, Z)
     density = left.fill_between(Z, 0 * Z, 1, color=LIGHT, alpha=0.6)
-    others = {
-        name: right.plot(DEPTHS, DEPTHS + 1.0, **unit_style(name), linewidth=1.2)[0]
-        for name in UNITS
-    }
+    lines = {name: right.plot(DEPTHS, DEPTHS, **unit_style(name), lw=1.2)[0] for name in UNITS}
     (marker,) = right.plot([0], [1], "o", color=INK)
-    left.set_title("slopes, and where $z$ lies", loc="left", y=1.0)
-    right.set_title("what is left of a gradient", loc="left", y=1.0)
     right.set(xlim=(0, 30), yscale="log", xlabel="number of layers", ylabel="factor on its size")
     right.axhline(1, color=INK, linewidth=0.8)
-    right.yaxis.set_major_locator(LogLocator(numticks=8))
+    right.yaxis.set(major_locator=LogLocator(numticks=8), minor_locator=NullLocator())
     right.yaxis.set_major_formatter(lambda factor, _: f"{factor:.0e}")
-    right.yaxis.set_minor_locator(NullLocator())
     right.yaxis.set_label_coords(-0.27, 0.5)
     right.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=9)
 
     def redraw(unit: str, layers: int, spread: float, scale: float) -> str:
-        chosen, largest = activations.get(unit), _largest_slope(unit)
+        chosen = activations.get(unit)
+        largest = chosen.derivative(NORMAL).max()
         slope_line.set(color=chosen.color, linestyle=chosen.linestyle)
-        slope_line.set_ydata(with_gaps(chosen.derivative(Z)))
+        slope_line.set_ydata(plots.with_gaps(chosen.derivative(Z)))
         density.set_data(Z, 0 * Z, np.exp(-((Z / spread) ** 2) / 2))
         rates = {name: scale * typical_slope(name, spread) for name in UNITS}
-        for name, line in others.items():
+        for name, line in lines.items():
             width, alpha = (2.8, 1.0) if name == unit else (1.0, 0.55)
             line.set(ydata=rates[name] ** DEPTHS, linewidth=width, alpha=alpha)
         ends = [rate**30 for rate in rates.values()]
@@ -132,15 +114,11 @@ def depth() -> Explorer:
             f"everywhere it would be {(scale * largest) ** layers:.2g}."
         )
 
-    ranges = {
-        "spread": {"min": -1, "max": 1.5, "step": 0.05, "description": "spread γ of z"},
-        "scale": {"base": 2, "min": -2, "max": 4, "step": 0.25, "description": "weight scale g"},
-    }
+    log_slider = partial(widgets.FloatLogSlider, value=1, readout_format=".2f")
     controls = {
         "unit": _unit_menu(),
         "layers": widgets.IntSlider(value=10, min=1, max=30, description="layers"),
-    } | {
-        name: widgets.FloatLogSlider(value=1, readout_format=".2f", **options)
-        for name, options in ranges.items()
+        "spread": log_slider(min=-1, max=1.5, step=0.05, description="spread γ of z"),
+        "scale": log_slider(base=2, min=-2, max=4, step=0.25, description="weight scale g"),
     }
     return Explorer(figure, redraw, controls)

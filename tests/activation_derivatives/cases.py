@@ -113,7 +113,7 @@ PLOT = (
 
 
 def _plot(*changes):
-    """Returns the plot's source with each of the given parts put in the place of another."""
+    """Return the plot's source with each of the given parts put in the place of another."""
     source = PLOT
     for old, new in changes:
         assert old in source
@@ -232,7 +232,11 @@ WRONG = {
             _plot(("plot(z, value", "plot(value, z"), ("plot(z, slope", "plot(slope, z")),
             "z belongs on the horizontal",
         ),
-        ("import matplotlib.pyplot as plt\n" + PLOT.replace("ax.", "plt.gca().").replace("return ax", "return plt.gca()"), "nothing"),
+        (
+            "import matplotlib.pyplot as plt\n"
+            + _plot(("ax.", "plt.gca()."), ("return ax", "return plt.gca()")),
+            "nothing",
+        ),
     ],
     "gradient_factors": [
         (
