@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
@@ -44,8 +45,7 @@ def three_sizes(
 
 def bounds() -> Explorer:
     """Return the explorer of singular values, and of the bounds they lead to."""
-    figure = _figure(3.5, bottom=0.15, top=0.9, wspace=0.27)
-    left, right = figure.subplots(1, 2)
+    figure, left, right = _figure(3.5, "AB", bottom=0.15, top=0.9, wspace=0.27)
     (dots,) = left.plot([], [], ".", color=GREY, markersize=2.5)
     (largest,) = left.plot([], [], label="largest", **plots.BOUNDS["upper bound"])
     (smallest,) = left.plot([], [], label="smallest", **plots.BOUNDS["lower bound"])
@@ -102,11 +102,10 @@ def training(histories: Mapping[str, toy.History], data: tuple[NDArray, NDArray]
     """
     names, first = list(histories), next(iter(histories.values()))
     recorded = first.steps.tolist()
-    figure = _figure(4.3, bottom=0.12, top=0.93, hspace=0.32, wspace=0.36)
-    axes = figure.subplot_mosaic("AAA;BCD", height_ratios=(1, 1.1))
-    images = _regions(axes["A"], names, data)
+    places = {"bottom": 0.12, "top": 0.93, "hspace": 0.32, "wspace": 0.36}
+    figure, *axes = _figure(4.3, "AAA;BCD", height_ratios=(1, 1.1), **places)
+    images, (loss_ax, weight_ax, unit_ax) = _regions(axes[0], names, data), axes[1:]
     titles = "training loss", "weights $W^{(2)}$", "activations $a^{(3)}$"
-    loss_ax, weight_ax, unit_ax = (axes[key] for key in "BCD")
     step_axis = 1 + np.arange(len(first.losses))
     curves = {n: loss_ax.plot(step_axis, step_axis, label=n, **plots.STARTS[n])[0] for n in names}
     loss_ax.set(xscale="log", yscale="log", xlabel="step + 1")
@@ -149,12 +148,12 @@ def training(histories: Mapping[str, toy.History], data: tuple[NDArray, NDArray]
     return Explorer(figure, redraw, controls)
 
 
-def _figure(height: float, **places: float) -> Figure:
-    """Return a figure whose axes stay where they are, however wide their ticks' labels become."""
+def _figure(height: float, mosaic: str, **places: Any) -> tuple:
+    """Return a figure and its axes, which stay in place however wide their ticks' labels become."""
     figure = Figure(figsize=(8.4, height), dpi=100)
     figure.set_layout_engine("none")
-    figure.subplots_adjust(left=0.075, right=0.98, **places)
-    return figure
+    axes = figure.subplot_mosaic(mosaic, gridspec_kw={"left": 0.075, "right": 0.98, **places})
+    return figure, *axes.values()
 
 
 def _few_ticks(*axes: Axis) -> None:
