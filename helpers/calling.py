@@ -42,9 +42,7 @@ def attempted(answer: Any, a_class: bool) -> None:
 
 
 def caller(
-    answer: Callable,
-    forbidden: Sequence[tuple] = (),
-    heard: list[str] | None = None,
+    answer: Callable, forbidden: Sequence[tuple] = (), heard: list[str] | None = None
 ) -> Callable[..., Any]:
     """Return `call(function, *args, **kwargs)`, which runs the student's code on copies.
 
@@ -56,10 +54,7 @@ def caller(
     def call(function: Callable, *args: Any, **kwargs: Any) -> Any:
         given, named = copy.deepcopy((args, kwargs))
         listening = contextlib.nullcontext() if heard is None else _listening(heard, answer)
-        if (
-            heard is not None
-            and "numpy" in getattr(function, "__code__", caller.__code__).co_filename
-        ):
+        if heard is not None and hasattr(function, "__wrapped__"):
             function = inspect.unwrap(function)  # np.errstate as a decorator
         try:
             with _without(forbidden, answer), listening:
@@ -169,33 +164,19 @@ def _replace(undo: contextlib.ExitStack, owner: Any, name: str, new: Any, answer
             space[known] = new
 
 
-class _Unheard(contextlib.ContextDecorator):
-    """Stands in for `np.errstate` while a check listens for overflows: it silences nothing."""
-
-    def __init__(self, **_: Any) -> None:
-        pass
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        pass
+@contextlib.contextmanager
+def _unheard(**_: Any) -> Iterator[None]:
+    """Stand in for `np.errstate` while a check listens for overflows: silence nothing."""
+    yield
 
 
 @contextlib.contextmanager
 def _listening(heard: list[str], answer: Any) -> Iterator[None]:
     """Record each overflow, division by zero and invalid operation, though they be silenced."""
     with contextlib.ExitStack() as undo:
-        undo.enter_context(
-            np.errstate(
-                call=lambda event, _: heard.append(event),
-                over="call",
-                divide="call",
-                invalid="call",
-                under="ignore",
-            )
-        )
-        _replace(undo, np, "errstate", _Unheard, answer)
+        state = np.errstate(all="call", under="ignore", call=lambda event, _: heard.append(event))
+        undo.enter_context(state)
+        _replace(undo, np, "errstate", _unheard, answer)
         _replace(undo, np, "seterr", lambda **_: np.geterr(), answer)
         yield
 

@@ -89,7 +89,7 @@ class Task:
         silent: whether an overflow or an invalid operation on the way is a fault of its own.
         forbidden: what the answer may not call, each as (owner, name), a module or class and the
             attribute that holds it; a third entry, called with the arguments, says when.
-        name: the function's name, where an exercise has several tasks.
+        name: the function's name, which messages need where an exercise has several tasks.
         hint: a sentence for any wrong answer that no mistake explains.
         a_class: whether a class is asked for.
     """
@@ -253,9 +253,11 @@ class Check:
             with own_state(), limits(self.seconds * len(seeds)):
                 for seed in seeds:
                     for task, answer in zip(self.tasks, answers, strict=True):
+                        said = f"{task.name}: " if len(self.tasks) > 1 else ""
                         task.judge(answer, np.random.default_rng(seed))
         except Finding as finding:
-            return Verdict(self.title, finding.state, str(finding))
+            message = said + str(finding) if str(finding) else ""
+            return Verdict(self.title, finding.state, message)
         except TimeLimit as limit:
             return Verdict(self.title, State.RAISED, str(limit))
         return Verdict(self.title, State.RIGHT)

@@ -120,14 +120,9 @@ def _unit(
         elementwise=True,
         silent=True,
         forbidden=((activations, name), *forbidden),
+        name=name,
         **properties,
     )
-
-
-def _one_of_two(name: str, mistakes: Mapping[str, Unit], **properties: Any) -> Task:
-    """Return the task of one of an exercise's two functions, which a message has to name."""
-    named = {f"{name}: {said}": mistake for said, mistake in mistakes.items()}
-    return _unit(name, named, hint=f"This is about {name}.", **properties)
 
 
 RELU: dict[str, Unit] = {
@@ -198,8 +193,8 @@ SWISH_SLOPE: dict[str, Unit] = {
 }
 swish = checklist.exercise(
     "2.7 Swish and its slope",
-    _one_of_two("swish", SWISH, more=BETAS, forbidden=((F, "silu"),)),
-    _one_of_two("swish_derivative", SWISH_SLOPE, more=BETAS),
+    _unit("swish", SWISH, more=BETAS, forbidden=((F, "silu"),)),
+    _unit("swish_derivative", SWISH_SLOPE, more=BETAS),
 )
 
 
@@ -250,8 +245,8 @@ MISH_SLOPE: dict[str, Unit] = {
 }
 mish = checklist.exercise(
     "2.9 Mish and its slope",
-    _one_of_two("mish", MISH, forbidden=((F, "mish"),)),
-    _one_of_two("mish_derivative", MISH_SLOPE, forbidden=((F, "mish"),)),
+    _unit("mish", MISH, forbidden=((F, "mish"),)),
+    _unit("mish_derivative", MISH_SLOPE, forbidden=((F, "mish"),)),
 )
 
 
