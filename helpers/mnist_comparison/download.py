@@ -1,15 +1,13 @@
 """MNIST's download through torchvision: bounded in time, verified, and never half in place.
 
-Used by `mnist` only. torchvision would wait for ever and writes into the final folder. So only
-servers that answer are asked, silence has a limit, and files are downloaded into a temporary folder
-next to the target, from which they are moved only once they are verified, each in one step.
+torchvision would wait for ever and writes into the final folder. So only servers that answer are
+asked, silence has a limit, and what is downloaded is moved into place only once it is verified.
 """
 
 import contextlib
 import errno
 import io
 import os
-import shutil
 import socket
 import tempfile
 import threading
@@ -24,7 +22,6 @@ PROBE_SECONDS = 5.0  # how long the servers have to answer at all
 SILENT_SECONDS = 7.0  # how long one may then send nothing; torchvision tries https, then http
 RAW = Path("MNIST", "raw")  # where torchvision keeps the files
 FULL_OR_READ_ONLY = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
-DAY = 86400.0  # seconds
 
 T = TypeVar("T")
 
@@ -37,7 +34,7 @@ def fetch(home: Path, names: Sequence[str], verify: Callable[[Path], T]) -> T:
     """Download the files of these names into `home`; return what `verify` returns for them.
 
     `verify` is given a folder laid out like `home`, and raises RuntimeError if it is not sound.
-    Several processes may do this at once: each downloads for itself, and puts the same in place.
+    Several processes may do this at once.
 
     Raises:
         DownloadError: no server answers, the download fails or stands still, or it is not sound.
@@ -50,43 +47,32 @@ def fetch(home: Path, names: Sequence[str], verify: Callable[[Path], T]) -> T:
         raise DownloadError(f"none of the {len(MNIST.mirrors)} servers that offer it answered")
     print(f"Downloading MNIST (12 MB) into {home}.")
     home.mkdir(parents=True, exist_ok=True)
-    for left in home.glob(".download-*"):  # by a process that was killed
-        if time.time() - left.stat().st_mtime > DAY:
-            shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(None, ".download-", home, True) as folder:
-        _download(folder, mirrors)
+        before = socket.getdefaulttimeout()
+        socket.setdefaulttimeout(SILENT_SECONDS)
+        try:
+            with contextlib.redirect_stderr(io.StringIO()):  # torchvision's progress bars
+                type("MNIST", (MNIST,), {"mirrors": mirrors})(folder, download=True)
+        except Exception as error:
+            if getattr(error, "errno", None) in FULL_OR_READ_ONLY:
+                raise
+            told = " ".join(f"{type(error).__name__}: {error}".split())
+            raise DownloadError(f"the download failed: {told}") from error
+        finally:
+            socket.setdefaulttimeout(before)
         try:
             result = verify(Path(folder))
         except RuntimeError as error:
             raise DownloadError("what was downloaded is not MNIST") from error
-        (home / RAW).mkdir(parents=True, exist_ok=True)
+        target = home / RAW
+        target.mkdir(parents=True, exist_ok=True)
         for name in names:
             try:
-                os.replace(Path(folder) / RAW / name, home / RAW / name)
+                os.replace(Path(folder) / RAW / name, target / name)
             except PermissionError:  # Windows: another process put it there and is reading it
-                if not (home / RAW / name).is_file():
+                if not (target / name).is_file():
                     raise
     return result
-
-
-def _download(folder: str, mirrors: list[str]) -> None:
-    """Have torchvision download into the folder; the kinds of errors are those of `fetch`."""
-    from torchvision.datasets import MNIST
-
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(SILENT_SECONDS)
-    try:
-        with contextlib.redirect_stderr(io.StringIO()):  # torchvision's progress bars
-            type("MNIST", (MNIST,), {"mirrors": mirrors})(folder, download=True)
-    except TimeoutError as error:
-        raise DownloadError("the download stood still and was given up") from error
-    except Exception as error:
-        if getattr(error, "errno", None) in FULL_OR_READ_ONLY:
-            raise
-        told = " ".join(f"{type(error).__name__}: {error}".split())
-        raise DownloadError(f"the download failed: {told}") from error
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def _answering(mirrors: Sequence[str], file: str) -> list[str]:

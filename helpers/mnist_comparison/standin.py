@@ -1,9 +1,8 @@
 """Digits that stand in where MNIST cannot be had: drawn from fonts and bent.
 
-Used by `mnist` only. Every digit of a few of matplotlib's own fonts is drawn once, large,
-in three stroke widths; an image shows one of these under a random affine map and a smooth random
-displacement (P. Simard, D. Steinkraus and J. Platt, Best practices for convolutional neural
-networks applied to visual document analysis, 2003).
+Every digit of a few of matplotlib's own fonts is drawn once, large, in three stroke widths; an
+image shows one of these under a random affine map and a smooth random displacement (P. Simard,
+D. Steinkraus and J. Platt, Best practices for convolutional neural networks, 2003).
 """
 
 from functools import cache
@@ -35,8 +34,7 @@ BATCH = 500  # images drawn at once, so that the arrays stay in the cache
 def draw(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return images (uint8, 0–255, shape (count, 28, 28)) and their labels (int64, 0–9).
 
-    All arithmetic is in float64 and rounded to the nearest sample, so that the same `rng` gives the
-    same images whatever the platform.
+    All arithmetic is in float64, so that the same `rng` gives the same images on any platform.
     """
     pictures = _pictures()
     labels = rng.integers(10, size=count, dtype=np.int64)
@@ -44,21 +42,19 @@ def draw(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     images = np.empty((count, SIDE, SIDE), dtype=np.uint8)
     for start in range(0, count, BATCH):
         part = slice(start, min(start + BATCH, count))
-        columns, rows = _warped(len(labels[part]), rng)
-        images[part] = pictures[
-            styles[part, None, None], labels[part, None, None], _sample(rows), _sample(columns)
-        ]
+        places = (_warped(len(labels[part]), rng) + SIDE / 2) * FINE
+        columns, rows = np.clip(places, 0, SIDE * FINE - 1).astype(np.intp)
+        style, label = styles[part, None, None], labels[part, None, None]
+        images[part] = pictures[style, label, rows, columns]
     return images, labels
 
 
-def _sample(z: np.ndarray) -> np.ndarray:
-    """Return indices into a large picture of coordinates in pixels from its middle."""
-    return np.clip((z + SIDE / 2) * FINE, 0, SIDE * FINE - 1).astype(np.intp)
-
-
-def _warped(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return what each pixel shows: x and y in pixels from the middle, each (count, 28, 28)."""
-    bend_x, bend_y = _bends(count, rng)
+def _warped(count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return what each pixel shows: x and y in pixels from the middle, (2, count, 28, 28)."""
+    knots = rng.normal(0, BEND, (2, count, KNOTS, KNOTS))
+    away = np.linspace(0, KNOTS - 1, SIDE)[:, None] - np.arange(KNOTS)
+    bells = np.where(abs(away) < 1, (1 + np.cos(np.pi * away)) / 2, 0)  # (28, KNOTS), rows sum to 1
+    bend_x, bend_y = bells @ knots @ bells.T
     angle = rng.uniform(-ROTATION, ROTATION, (count, 1, 1))
     shear = rng.uniform(-SHEAR, SHEAR, (count, 1, 1))
     width, height = rng.uniform(1 - SCALE, 1 + SCALE, (2, count, 1, 1))
@@ -68,15 +64,7 @@ def _warped(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarra
     y = bend_y + (middle[None, :, None] - shift_y)
     cos, sin = np.cos(angle), np.sin(angle)
     turned_x, turned_y = cos * x + sin * y, cos * y - sin * x
-    return (turned_x + shear * turned_y) / width, turned_y / height
-
-
-def _bends(count: int, rng: np.random.Generator) -> np.ndarray:
-    """Return smooth displacements, pixels (2, count, 28, 28): cosine bells at random knots."""
-    knots = rng.normal(0, BEND, (2, count, KNOTS, KNOTS))
-    away = np.linspace(0, KNOTS - 1, SIDE)[:, None] - np.arange(KNOTS)
-    bells = np.where(abs(away) < 1, (1 + np.cos(np.pi * away)) / 2, 0)  # (28, KNOTS), rows sum to 1
-    return bells @ knots @ bells.T
+    return np.stack([(turned_x + shear * turned_y) / width, turned_y / height])
 
 
 @cache
@@ -92,10 +80,7 @@ def _pictures() -> np.ndarray:
 
 
 def _depth(font: Path, digit: str) -> np.ndarray:
-    """Return how deep inside a digit points lie, in pixels, negative outside: shape (56, 56).
-
-    The distance to the outline changes slowly, so a coarse grid of points will do.
-    """
+    """Return how deep inside a digit points lie, in pixels, negative outside: shape (56, 56)."""
     start, end = _outline(font, digit)
     points = _places(COARSE)
     x, y = points[None, :, None], points[:, None, None]
@@ -109,21 +94,17 @@ def _depth(font: Path, digit: str) -> np.ndarray:
 
 
 def _places(samples: int) -> np.ndarray:
-    """Return where the samples lie along an axis, in pixels from the middle."""
     return (np.arange(SIDE * samples) + 0.5) / samples - SIDE / 2
 
 
 def _outline(font: Path, digit: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return starts and ends of the pieces of a digit's outline in pixels, each (pieces, 2).
-
-    The digit is `HEIGHT` pixels high and stands in the middle; y points down.
-    """
+    """Return starts and ends of the outline's pieces, pixels from the middle, each (pieces, 2)."""
     path = TextPath((0, 0), digit, size=HEIGHT, prop=FontProperties(fname=str(font)))
-    polygons = path.to_polygons()
-    start = np.concatenate([np.asarray(polygon)[:-1] for polygon in polygons])
-    end = np.concatenate([np.asarray(polygon)[1:] for polygon in polygons])
+    polygons = [np.asarray(polygon) for polygon in path.to_polygons()]
+    start = np.concatenate([polygon[:-1] for polygon in polygons])
+    end = np.concatenate([polygon[1:] for polygon in polygons])
     low, high = start.min(axis=0), start.max(axis=0)
     pieces = (start != end).any(axis=1)
-    scale = np.array([1, -1]) * HEIGHT / (high[1] - low[1])
+    scale = np.array([1, -1]) * HEIGHT / (high[1] - low[1])  # y points down
     start, end = ((points[pieces] - (low + high) / 2) * scale for points in (start, end))
     return start, end

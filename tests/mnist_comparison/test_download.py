@@ -81,7 +81,7 @@ def fill(folder, contents, zipped=()):
 @pytest.mark.parametrize("below", [Path(), RAW])
 def test_plain_and_gzipped_files_in_either_layout(contents, tmp_path, zipped, below):
     fill(tmp_path / "data" / below, contents, zipped)
-    data = mnist.load(tmp_path / "data", allow_download=False, require_real=True)
+    data = mnist.load(tmp_path / "data", allow_download=False)
     assert data.is_real and data.source == "MNIST"
     assert data.train_images.shape == (50, 28, 28) and data.train_images.dtype == np.uint8
     assert data.test_labels.shape == (20,) and data.test_labels.dtype == np.int64
@@ -130,11 +130,9 @@ def flipped(content):
 BROKEN_PACKING = b"\x1f\x8b\x08" + b"\0" * 7 + b"\xff" * 50
 DAMAGE = {
     "truncated gz": (IMAGES, ".gz", lambda c: gzip.compress(c)[:-30], "cannot be unpacked"),
-    "altered gz": (IMAGES, ".gz", lambda c: flipped(gzip.compress(c)), "cannot be unpacked"),
     "packing broken": (IMAGES, ".gz", lambda c: BROKEN_PACKING, "cannot be unpacked"),
     "no gz at all": (IMAGES, ".gz", lambda c: b"<html>Log in first</html>", "cannot be unpacked"),
     "gz of other content": (IMAGES, ".gz", lambda c: gzip.compress(flipped(c)), "SHA-256"),
-    "truncated": (LABELS, "", lambda c: c[:-1], "the SHA-256 of its 57 bytes"),
     "altered": (LABELS, "", flipped, "the SHA-256 of its 58 bytes"),
     "empty": (LABELS, "", lambda c: b"", "the SHA-256 of its 0 bytes"),
 }
@@ -152,12 +150,6 @@ def test_a_damaged_file_is_named_and_left_as_it_is(folder, contents, damage):
     assert told.startswith(f"{path} is truncated or altered (") and reason in told
     assert told.endswith("delete it and load MNIST again to have it downloaded.")
     assert "\n" not in told and path.read_bytes() == before
-
-
-def test_no_more_is_unpacked_than_mnist_can_hold(folder, monkeypatch):
-    monkeypatch.setattr(mnist, "LARGEST", 20_000)
-    with pytest.raises(mnist.MnistError, match="SHA-256 of its 20000 bytes"):
-        mnist.load(folder)
 
 
 # --- permissions ---
@@ -251,13 +243,11 @@ def serving():
 
 @pytest.fixture
 def offer(monkeypatch):
-    """Lets torchvision download these files from these servers."""
+    """Lets torchvision download from these servers."""
 
-    def set_up(mirrors, packed=None):
-        packed = packed or {f"{IMAGES}.gz": b""}
-        resources = [(name, hashlib.md5(data).hexdigest()) for name, data in packed.items()]
+    def set_up(mirrors):
         monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", mirrors)
-        monkeypatch.setattr(torchvision.datasets.MNIST, "resources", resources)
+        monkeypatch.setattr(torchvision.datasets.MNIST, "resources", [(f"{IMAGES}.gz", "")])
 
     return set_up
 
@@ -272,44 +262,35 @@ def test_without_network_the_stand_in_is_announced(tmp_path, offer, capsys):
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize(("environment", "argument"), [("1", None), ("0", True)])
-def test_without_network_it_is_an_error_where_mnist_is_required(
-    tmp_path, offer, monkeypatch, environment, argument
-):
+def test_without_network_it_is_an_error_where_mnist_is_required(tmp_path, offer, monkeypatch):
     offer([CLOSED])
-    monkeypatch.setenv("MNIST_REQUIRE_REAL", environment)
-    with pytest.raises(mnist.MnistError, match=r"had \(none of .* required: put its four"):
-        mnist.load(tmp_path, require_real=argument)
-
-
-def test_the_argument_overrules_the_environment_and_downloading_can_be_ruled_out(
-    tmp_path, monkeypatch, capsys
-):
     monkeypatch.setenv("MNIST_REQUIRE_REAL", "1")
+    with pytest.raises(mnist.MnistError, match=r"had \(none of .* required: put its four"):
+        mnist.load(tmp_path)
+
+
+def test_downloading_can_be_ruled_out(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MNIST_REQUIRE_REAL", "0")
     monkeypatch.setattr(download, "fetch", lambda *_: pytest.fail("it was downloaded"))
-    assert not mnist.load(tmp_path, require_real=False, allow_download=False).is_real
+    assert not mnist.load(tmp_path, allow_download=False).is_real
     assert f"{tmp_path} lacks {IMAGES}, and it was not to be downloaded" in capsys.readouterr().out
 
 
-def test_servers_that_do_not_answer_properly_are_given_up(tmp_path, offer, serving, monkeypatch):
+def test_servers_that_do_not_answer_properly_are_given_up(
+    tmp_path, offer, serving, monkeypatch, capsys
+):
     offer([CLOSED, serving(Silent), serving(Refusing), serving(Garbling), "no address/"])
     monkeypatch.setattr(download, "PROBE_SECONDS", 0.5)
-    with pytest.raises(mnist.MnistError, match="none of the 5 servers that offer it answered"):
-        mnist.load(tmp_path, require_real=True)
+    assert not mnist.load(tmp_path).is_real
+    assert "none of the 5 servers that offer it answered" in capsys.readouterr().out
 
 
 def test_a_name_that_is_looked_up_for_ever_is_given_up(tmp_path, offer, monkeypatch):
     release = threading.Event()
-
-    def hang(*_, **__):
-        release.wait()
-        raise socket.gaierror("no such name")
-
     offer(["http://mnist.invalid/"])
-    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: release.wait() and [])
     monkeypatch.setattr(download, "PROBE_SECONDS", 0.2)
-    with pytest.raises(mnist.MnistError, match="none of the 1 servers"):
-        mnist.load(tmp_path, require_real=True)
+    assert not mnist.load(tmp_path).is_real
     release.set()
 
 
@@ -351,7 +332,7 @@ def test_a_download_that_stands_still_is_given_up(tmp_path, offer, serving, monk
     monkeypatch.setattr(download, "SILENT_SECONDS", 0.5)
     assert not mnist.load(tmp_path).is_real
     out, err = capsys.readouterr()
-    assert "stood still and was given up" in out or "timed out" in out
+    assert "timed out" in out
     assert err == "" and list(tmp_path.iterdir()) == []
     assert socket.getdefaulttimeout() is None
 
@@ -389,17 +370,6 @@ def test_an_interrupted_download_leaves_nothing(tmp_path, torchvision_does):
     assert socket.getdefaulttimeout() is None
 
 
-def test_what_killed_downloads_left_is_never_read_and_goes_after_a_day(
-    tmp_path, contents, torchvision_does
-):
-    for name, age in ((".download-old", 2 * download.DAY), (".download-new", 60)):
-        fill(tmp_path / name / RAW, contents)
-        os.utime(tmp_path / name, (time.time() - age,) * 2)
-    torchvision_does(failing(RuntimeError))
-    assert not mnist.load(tmp_path).is_real
-    assert [path.name for path in tmp_path.iterdir()] == [".download-new"]
-
-
 @pytest.mark.parametrize("there", [True, False])
 def test_a_file_that_another_process_has_just_placed_counts_as_moved(
     tmp_path, contents, torchvision_does, monkeypatch, there
@@ -428,7 +398,7 @@ def load_from(mirrors, packed, hashes, home):
     torchvision.datasets.MNIST.mirrors = mirrors
     torchvision.datasets.MNIST.resources = packed
     mnist.SHA256.update(hashes)
-    return mnist.load(home, require_real=True).digest
+    return mnist.load(home).digest
 
 
 def test_two_processes_at_once_download_through_torchvision(tmp_path, contents, serving):
