@@ -46,7 +46,7 @@ def explorers() -> dict[str, Explorer]:
         "02 tangents": activation_derivatives.tangents(),
         "02 depth": activation_derivatives.depth(),
         "03 runs": mnist_comparison.runs(runs, x, y, dict.fromkeys(activations.UNITS, _RATES[2])),
-        "03 digit pad": mnist_comparison.digit_pad(models, x, y),
+        "03 digit pad": mnist_comparison.DigitPad(models, x, y),
         "04 layers": numerical_stability.through_layers(),
         "05 bounds": gradient_bounds.bounds(),
         "05 training": gradient_bounds.training(*_circle_runs()),

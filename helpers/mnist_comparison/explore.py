@@ -22,25 +22,15 @@ STROKE = 22  # width of a stroke on the pad: about two pixels of the image
 INK_BOX = 20  # MNIST scales a digit's ink into a box of 20 by 20 pixels
 
 
-def confusion_counts(model: nn.Module, x: Tensor, y: Tensor) -> NDArray[np.int64]:
-    """Return a (10, 10) table of how often digit `row` was taken for digit `column`."""
-    with torch.no_grad():
-        said = model(x).argmax(1)
-    return np.bincount((10 * y + said).numpy(), minlength=100).reshape(10, 10)
-
-
 def runs(runs: Runs, x: Tensor, y: Tensor, chosen: Mapping[str, float]) -> Explorer:
     """Return an explorer of a search: the curves of one run and its confusion matrix.
 
-    Args:
-        runs: finished runs of one seed, by (unit, rate, seed).
-        x: (n, 784) images for the confusion matrix.
-        y: (n,) their labels.
-        chosen: unit's name to the rate that is shown first.
+    The runs are of one seed; the matrix counts the images `x` (n, 784) with the labels `y` (n,);
+    `chosen` names by unit the rate that is shown first.
     """
     found = {(unit, rate): run for (unit, rate, _), run in runs.items()}
-    units = list(dict.fromkeys(unit for unit, _ in found))
-    epochs = next(iter(found.values())).history.epochs
+    units, rates = (list(dict.fromkeys(part)) for part in zip(*found, strict=True))
+    epochs = next(iter(runs.values())).history.epochs
     figure = Figure(figsize=(9.2, 3.1), dpi=90, layout="constrained")
     losses, shares, matrix = figure.subplots(1, 3, width_ratios=(1, 1, 0.85))
     losses.set(title="loss in nats", yscale="log", ylim=(1e-4, CLIP * 1.2))
@@ -60,7 +50,9 @@ def runs(runs: Runs, x: Tensor, y: Tensor, chosen: Mapping[str, float]) -> Explo
         for line, curve in zip(lines, run.history.curves(), strict=True):
             line.set_ydata(clipped(curve) if line.axes is losses else curve)
             line.set_color(activations.get(unit).color)
-        counts = confusion_counts(run.model(), x, y)
+        with torch.no_grad():
+            pairs = 10 * y + run.model()(x).argmax(1)
+        counts = np.bincount(pairs.numpy(), minlength=100).reshape(10, 10)
         picture.set_data(counts / np.maximum(counts.sum(1, keepdims=True), 1))
         errors = counts - np.diag(np.diag(counts))
         digit, taken = np.unravel_index(errors.argmax(), errors.shape)
@@ -71,14 +63,11 @@ def runs(runs: Runs, x: Tensor, y: Tensor, chosen: Mapping[str, float]) -> Explo
         )
 
     names = [(activations.get(unit).label, unit) for unit in units]
-    rates = [(f"{rate:.4f}", rate) for rate in sorted({rate for _, rate in found})]
-    controls = {
-        "unit": widgets.Dropdown(options=names, description="Unit"),
-        "rate": widgets.SelectionSlider(
-            options=rates, value=chosen[units[0]], description="Learning rate"
-        ),
-    }
-    return Explorer(figure, redraw, controls)
+    which = widgets.Dropdown(options=names, description="Unit")
+    steps = [(f"{rate:.4f}", rate) for rate in sorted(rates)]
+    slider = widgets.SelectionSlider(options=steps, description="Learning rate")
+    slider.value = chosen[units[0]]
+    return Explorer(figure, redraw, {"unit": which, "rate": slider})
 
 
 def centred(drawing: Image.Image) -> NDArray[np.float32]:
@@ -87,36 +76,25 @@ def centred(drawing: Image.Image) -> NDArray[np.float32]:
     The ink is scaled into a box of 20 by 20 pixels and its centre of mass put into the middle
     (LeCun et al. 1998). A blank drawing gives zeros.
     """
-    box = drawing.getbbox()
-    if box is None:
-        return np.zeros((28, 28), np.float32)
+    image = np.zeros((28, 28), np.float32)
+    if not (box := drawing.getbbox()):
+        return image
     ink = drawing.crop(box)
     width, height = (max(1, round(side * INK_BOX / max(ink.size))) for side in ink.size)
     small = np.asarray(ink.resize((width, height), Image.Resampling.BOX), np.float32)
     centre = (np.indices(small.shape) * small).sum((1, 2)) / small.sum()
-    corner = np.round(13.5 - centre).clip(0, [28 - height, 28 - width])
-    top, left = corner.astype(int)
-    image = np.zeros((28, 28), np.float32)
+    top, left = np.round(13.5 - centre).clip(0, [28 - height, 28 - width]).astype(int)
     image[top : top + height, left : left + width] = small
     return image
 
 
 class DigitPad(Explorer):
-    """A canvas to draw a digit on, and what each network says it is.
+    """A canvas to draw a digit on, and what each network, (n, 784) to (n, 10), says it is.
 
-    Attributes:
-        canvas: the canvas; its mouse callbacks are `press`, `move` and `release`.
-        pixels: (28, 28) what the networks see, 0 to 255.
+    It begins with the first of the test images `x`, (n, 784), whose labels are `y`, (n,).
     """
 
     def __init__(self, models: Mapping[str, nn.Module], x: Tensor, y: Tensor) -> None:
-        """Show the first test image and the networks' answers.
-
-        Args:
-            models: unit's name to a trained network from (n, 784) to (n, 10).
-            x: (n, 784) test images, to put on the pad.
-            y: (n,) their labels.
-        """
         self._models, self._x, self._y = dict(models), x, y
         self._drawing: Image.Image | None = None  # None while a test image is on the pad
         self._point: tuple[float, float] | None = None  # where the stroke is, if there is one
@@ -140,21 +118,27 @@ class DigitPad(Explorer):
         choice = widgets.BoundedIntText(min=0, max=len(y) - 1, description="Test image")
         self._wipe(None)
         super().__init__(figure, self._answer, {"image": choice}, {"Clear": self._clear})
-        buttons, picture, words = self.children  # type: ignore[has-type]
-        wrap = {"flex_flow": "row wrap", "align_items": "center"}
-        self.children = (buttons, widgets.HBox([self.canvas, picture], layout=wrap), words)
+        row, picture, words = self.children  # type: ignore[has-type]
+        self.children = (row, widgets.HBox([self.canvas, picture], layout=row.layout), words)
 
     def press(self, x: float, y: float) -> None:
         """Begin a stroke; the first one takes the test image off the pad."""
         if self._drawing is None:
             self._clear()
         self._point = (x, y)
-        self._stroke(x, y)
+        self.move(x, y)
 
     def move(self, x: float, y: float) -> None:
         """Go on with the stroke while the button is down."""
-        if self._point is not None:
-            self._stroke(x, y)
+        if self._point is None or self._drawing is None:
+            return
+        pen, half = ImageDraw.Draw(self._drawing), STROKE / 2
+        pen.line([*self._point, x, y], fill=255, width=STROKE)
+        pen.ellipse([x - half, y - half, x + half, y + half], fill=255)
+        with hold_canvas():
+            self.canvas.stroke_line(*self._point, x, y)
+            self.canvas.fill_circle(x, y, half)
+        self._point = (x, y)
 
     def release(self, x: float, y: float) -> None:
         """End the stroke and ask the networks."""
@@ -190,35 +174,19 @@ class DigitPad(Explorer):
             self.canvas.line_width = STROKE
             self.canvas.line_cap = "round"
 
-    def _stroke(self, x: float, y: float) -> None:
-        assert self._point is not None
-        assert self._drawing is not None
-        pen, half = ImageDraw.Draw(self._drawing), STROKE / 2
-        pen.line([*self._point, x, y], fill=255, width=STROKE)
-        pen.ellipse([x - half, y - half, x + half, y + half], fill=255)
-        with hold_canvas():
-            self.canvas.stroke_line(*self._point, x, y)
-            self.canvas.fill_circle(x, y, half)
-        self._point = (x, y)
-
     def _answer(self, image: int) -> str:
         pixels = self.pixels
         self._seen.set_data(pixels)
         flat = torch.tensor(pixels).reshape(1, 784)
         with torch.no_grad():
-            answers = [model(flat).softmax(1)[0].numpy() for model in self._models.values()]
-        shares = np.stack(answers)
+            answers = [model(flat).softmax(1) for model in self._models.values()]
+        shares = torch.cat(answers).numpy()
         self._shares.set_data(shares)
         digits = dict(zip(self._models, shares.argmax(1), strict=True))
         for mark, row, digit in zip(self._marks, shares, digits.values(), strict=True):
-            mark.set(text=f"{row[digit]:.2f}", x=digit)
-            mark.set_color("white" if row[digit] > 0.6 else "black")
+            color = "white" if row[digit] > 0.6 else "black"
+            mark.set(text=f"{row[digit]:.2f}", x=digit, color=color)
         if not pixels.any():
             return "The pad is empty: draw a digit, or choose a test image."
         what = "Your digit" if self._drawing else f"Test image {image}, a {int(self._y[image])}"
         return f"{what}; the networks say: {by_unit(digits)}."
-
-
-def digit_pad(models: Mapping[str, nn.Module], x: Tensor, y: Tensor) -> DigitPad:
-    """Return a pad to draw a digit on, with what every network in `models` says it is."""
-    return DigitPad(models, x, y)

@@ -68,12 +68,7 @@ def _panels(runs: Sequence[Curves], styles: Sequence[Mapping[str, Any]], title: 
 
 
 def curves_by_unit(histories: Mapping[str, Curves], title: str) -> Figure:
-    """Return four panels, training and validation × loss and accuracy, with one curve a unit.
-
-    Args:
-        histories: unit's name to its curves; all of the same epochs.
-        title: title of the figure.
-    """
+    """Return four panels, training and validation × loss and accuracy, with one curve a unit."""
     figure = _panels(list(histories.values()), [unit_style(unit) for unit in histories], title)
     for ax in figure.axes[1::2]:
         label_lines(ax)
@@ -81,13 +76,9 @@ def curves_by_unit(histories: Mapping[str, Curves], title: str) -> Figure:
 
 
 def curves_by_rate(histories: Mapping[float, Curves], title: str) -> Figure:
-    """Return the same four panels for one unit, with one curve a learning rate.
+    """Return the same four panels for one unit, with one curve a learning rate, ascending.
 
     Light curves are high rates; a cross ends a diverged run.
-
-    Args:
-        histories: learning rate to curves, in ascending order; all of the same epochs.
-        title: title of the figure.
     """
     rates = list(histories)
     colors = plt.get_cmap("viridis")(LogNorm(rates[0], rates[-1] * 6)(rates))
@@ -96,12 +87,8 @@ def curves_by_rate(histories: Mapping[float, Curves], title: str) -> Figure:
         for i, (rate, color) in enumerate(zip(rates, colors, strict=True))
     ]
     figure = _panels(list(histories.values()), styles, title)
-    figure.legend(
-        *figure.axes[0].get_legend_handles_labels(),
-        loc="outside right center",
-        title="learning rate",
-        handlelength=3,
-    )
+    shown = figure.axes[0].get_legend_handles_labels()
+    figure.legend(*shown, loc="outside right center", title="learning rate", handlelength=3)
     return figure
 
 
@@ -114,23 +101,16 @@ def rate_grid(
 ) -> Axes:
     """Draw a table of runs, units down and rates across, shaded by validation accuracy.
 
-    A run that diverged shows ×, one at chance a dash, and the chosen rate of a unit is framed.
-
-    Args:
-        accuracy: unit's name to one accuracy a rate, from 0 to 1.
-        outcomes: unit's name to one of `learned`, `at chance` or `diverged` a rate.
-        rates: learning rates.
-        chosen: unit's name to the rate to be framed.
-        ax: where to draw, by default a new figure.
+    By unit come one accuracy a rate, from 0 to 1, one outcome a rate (`learned`, `at chance` shown
+    as a dash, or `diverged` as ×), and the chosen rate, which is framed.
     """
     ax = ax or plt.subplots(figsize=(9, 3.6))[1]
-    values = np.array(list(accuracy.values()))
-    shade = np.where(np.array(list(outcomes.values())) == "learned", values, np.nan)
+    values, how = (np.array(list(table.values())) for table in (accuracy, outcomes))
+    shade = np.where(how == "learned", values, np.nan)
     image = ax.imshow(shade, cmap="Blues", vmin=0.1, vmax=1.0, aspect="auto")
-    symbols = {"diverged": "×", "at chance": "–"}
     for (i, j), value in np.ndenumerate(values):
-        text = symbols.get(list(outcomes.values())[i][j]) or f"{value:.3f}"
         color = "white" if shade[i, j] > 0.75 else "black"
+        text = {"diverged": "×", "at chance": "–"}.get(str(how[i, j]), f"{value:.3f}")
         ax.text(j, i, text, ha="center", va="center", color=color)
     for i, unit in enumerate(accuracy):
         corner = (list(rates).index(chosen[unit]) - 0.46, i - 0.43)
@@ -147,13 +127,7 @@ def rate_grid(
 def published_beside_ours(
     published: Mapping[str, float], ours: Mapping[str, Sequence[float]], ax: Axes | None = None
 ) -> Axes:
-    """Draw for each unit the published test accuracy and ours, one dot a seed.
-
-    Args:
-        published: unit's name to the accuracy.
-        ours: unit's name to one accuracy a seed.
-        ax: where to draw, by default a new figure.
-    """
+    """Draw for each unit the published test accuracy and ours, one dot a seed."""
     ax = ax or plt.subplots(figsize=(7.5, 3))[1]
     for i, (unit, accuracies) in enumerate(ours.items()):
         color = activations.get(unit).color
@@ -166,12 +140,7 @@ def published_beside_ours(
 
 
 def learned_swish(betas: Sequence[float], ax: Axes | None = None) -> Axes:
-    """Draw z s(βz) for each layer's learned β, ReLU in grey behind them.
-
-    Args:
-        betas: one β a hidden layer, at most four.
-        ax: where to draw, by default a new figure.
-    """
+    """Draw z s(βz) for the learned β of each hidden layer, at most four; ReLU in grey behind."""
     ax = ax or plt.subplots(figsize=(6.4, 3.4))[1]
     reach = 6 / max(min(abs(beta) for beta in betas), 0.1)
     z, end = np.linspace(-reach, reach, 401), 0.8 * reach
