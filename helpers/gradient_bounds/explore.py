@@ -168,10 +168,11 @@ def _few_ticks(*axes: Axis) -> None:
 def _regions(ax: Axes, names: list[str], data: tuple[NDArray, NDArray]) -> list[AxesImage]:
     """Return one image a name, side by side on one Axes: each Axes more would cost its time."""
     images, edge = [], plots.GRID[-1]
-    for k, name in enumerate(names):
-        shift = 2.12 * k * edge
+    shifts = 2.12 * edge * np.arange(len(names))
+    everywhere = np.concatenate([data[0] + [shift, 0] for shift in shifts])
+    plots.points(ax, everywhere, np.tile(data[1], len(names)))
+    for name, shift in zip(names, shifts, strict=True):
         images.append(plots.plane_image(ax, np.zeros(len(plots.PLANE)), shift))
-        plots.points(ax, data[0] + [shift, 0], data[1])
         color = text_color(plots.STARTS[name]["color"])
         ax.text(shift, 1.06 * edge, name, color=color, ha="center", va="bottom")
     ax.set(xlim=(-edge, shift + edge), aspect="equal")
