@@ -19,6 +19,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -320,13 +321,6 @@ def torchvision_does(serving, monkeypatch):
     return set_up
 
 
-def failing(error):
-    def act(raw):
-        raise error
-
-    return act
-
-
 def test_a_download_that_stands_still_is_given_up(tmp_path, offer, serving, monkeypatch, capsys):
     offer([serving(Stopping)])
     monkeypatch.setattr(download, "SILENT_SECONDS", 0.5)
@@ -339,7 +333,7 @@ def test_a_download_that_stands_still_is_given_up(tmp_path, offer, serving, monk
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
 def test_a_disk_that_is_full_is_an_error(tmp_path, torchvision_does, number):
-    torchvision_does(failing(OSError(number, os.strerror(number))))
+    torchvision_does(Mock(side_effect=OSError(number, os.strerror(number))))
     told = rf"MNIST cannot be stored in .* \({os.strerror(number)}\): make room"
     with pytest.raises(mnist.MnistError, match=told):
         mnist.load(tmp_path)
@@ -347,7 +341,7 @@ def test_a_disk_that_is_full_is_an_error(tmp_path, torchvision_does, number):
 
 
 def test_a_failing_download_says_why(tmp_path, torchvision_does, capsys):
-    torchvision_does(failing(RuntimeError("Error downloading:\nserver went away")))
+    torchvision_does(Mock(side_effect=RuntimeError("Error downloading:\nserver went away")))
     assert not mnist.load(tmp_path).is_real
     told = "the download failed: RuntimeError: Error downloading: server went away"
     assert told in capsys.readouterr().out.splitlines()[-1]
@@ -363,31 +357,23 @@ def test_what_is_not_mnist_is_not_kept(tmp_path, contents, torchvision_does, cap
 
 
 def test_an_interrupted_download_leaves_nothing(tmp_path, torchvision_does):
-    torchvision_does(failing(KeyboardInterrupt))
+    torchvision_does(Mock(side_effect=KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         mnist.load(tmp_path)
     assert list(tmp_path.iterdir()) == []
     assert socket.getdefaulttimeout() is None
 
 
-@pytest.mark.parametrize("there", [True, False])
 def test_a_file_that_another_process_has_just_placed_counts_as_moved(
-    tmp_path, contents, torchvision_does, monkeypatch, there
+    tmp_path, contents, torchvision_does, monkeypatch
 ):
     """On Windows a file cannot be replaced while it is read."""
-
-    def in_use(source, target):
-        if there:
-            shutil.copy(source, target)
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
-    monkeypatch.setattr(os, "replace", in_use)
     torchvision_does(lambda raw: fill(raw, contents))
-    if there:
-        assert mnist.load(tmp_path).is_real
-    else:
-        with pytest.raises(mnist.MnistError, match="cannot be stored"):
-            mnist.load(tmp_path)
+    monkeypatch.setattr(os, "replace", Mock(side_effect=PermissionError))
+    with pytest.raises(mnist.MnistError, match="cannot be stored"):
+        mnist.load(tmp_path)
+    fill(tmp_path / RAW, contents)
+    assert download.fetch(tmp_path, list(contents), mnist._read_all).is_real
 
 
 # --- and downloads that succeed ---
