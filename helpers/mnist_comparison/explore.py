@@ -91,7 +91,8 @@ def centred(drawing: Image.Image) -> NDArray[np.float32]:
 class DigitPad(Explorer):
     """A canvas to draw a digit on, and what each network, (n, 784) to (n, 10), says it is.
 
-    It begins with the first of the test images `x`, (n, 784), whose labels are `y`, (n,).
+    It begins with the first of the test images `x`, (n, 784), whose labels are `y`, (n,). What the
+    networks see is `pixels`, (28, 28), 0 to 255.
     """
 
     def __init__(self, models: Mapping[str, nn.Module], x: Tensor, y: Tensor) -> None:
@@ -116,6 +117,7 @@ class DigitPad(Explorer):
         self.canvas.on_mouse_up(self.release)
         self.canvas.on_mouse_out(self.release)
         choice = widgets.BoundedIntText(min=0, max=len(y) - 1, description="Test image")
+        choice.observe(lambda _: self._wipe(None), names="value")  # before the shell redraws
         self._wipe(None)
         super().__init__(figure, self._answer, {"image": choice}, {"Clear": self._clear})
         row, picture, words = self.children  # type: ignore[has-type]
@@ -146,17 +148,6 @@ class DigitPad(Explorer):
             self._point = None
             self.update()
 
-    @property
-    def pixels(self) -> NDArray[np.float32]:
-        """What the networks see, (28, 28), 0 to 255."""
-        if self._drawing:
-            return centred(self._drawing)
-        return self._x[self.controls["image"].value].reshape(28, 28).numpy()
-
-    def _changed(self, change: Mapping) -> None:
-        self._wipe(None)
-        super()._changed(change)
-
     def _reset(self) -> Mapping[str, int]:
         self._wipe(None)
         return super()._reset()
@@ -175,9 +166,10 @@ class DigitPad(Explorer):
             self.canvas.line_cap = "round"
 
     def _answer(self, image: int) -> str:
-        pixels = self.pixels
-        self._seen.set_data(pixels)
-        flat = torch.tensor(pixels).reshape(1, 784)
+        shown = self._x[image].reshape(28, 28).numpy()
+        self.pixels = centred(self._drawing) if self._drawing else shown
+        self._seen.set_data(self.pixels)
+        flat = torch.tensor(self.pixels).reshape(1, 784)
         with torch.no_grad():
             answers = [model(flat).softmax(1) for model in self._models.values()]
         shares = torch.cat(answers).numpy()
@@ -186,7 +178,7 @@ class DigitPad(Explorer):
         for mark, row, digit in zip(self._marks, shares, digits.values(), strict=True):
             color = "white" if row[digit] > 0.6 else "black"
             mark.set(text=f"{row[digit]:.2f}", x=digit, color=color)
-        if not pixels.any():
+        if not self.pixels.any():
             return "The pad is empty: draw a digit, or choose a test image."
         what = "Your digit" if self._drawing else f"Test image {image}, a {int(self._y[image])}"
         return f"{what}; the networks say: {by_unit(digits)}."
