@@ -21,7 +21,7 @@ import torch
 
 from helpers.activations import UNITS
 from helpers.mnist_comparison import mnist
-from helpers.mnist_comparison.batched import columns
+from helpers.mnist_comparison.fast import columns
 from helpers.mnist_comparison.passes import in_blocks
 from helpers.mnist_comparison.records import Examples
 from helpers.mnist_comparison.search import default_precision, search
@@ -150,7 +150,7 @@ def peak(dtype: torch.dtype) -> float:
 
 def operations(examples: Examples) -> int:
     """Return the floating-point operations of one epoch's matrix products in the search."""
-    train = columns(examples.train_x.astype(np.float32), examples.train_y, "float32", "cpu")
+    train = columns(examples.train_x, examples.train_y, "float32", "cpu")
     _, blocks = in_blocks(train, BLOCK)
     inputs = sum(block.x.numel() for block in blocks)
     _, first, second, classes = MNIST_SIZES

@@ -1,8 +1,8 @@
 """One training run of problem 3: full-batch gradient descent, measured as it goes.
 
 `train` is the plain PyTorch loop that the assignment describes; notebook 03 shows it, and
-`mnist_comparison.batched` does the same arithmetic for many networks at once. Loss is the mean
-cross-entropy; a record is taken before the step of its epoch.
+`mnist_comparison.fast` does the same arithmetic faster. Loss is the mean cross-entropy; a record
+is taken before the step of its epoch.
 """
 
 import sys

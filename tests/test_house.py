@@ -12,7 +12,7 @@ MODULES = {
     for path in sorted(HELPERS.rglob("*.py"))
     if path.stem != "__init__"
 }
-TRAINS = {"training", "search", "batched", "records", "sine_fit", "toy"}
+TRAINS = {"training", "search", "fast", "records", "sine_fit", "toy"}
 
 
 def imports(source, modules=MODULES):

@@ -1,8 +1,6 @@
 """What a training run is made from, and its record on disk.
 
-`search` trains the runs; here are the examples they see, the specification that names a
-run's record, and the run itself. A record is one .npz file, written whole or not at all, and read
-without pickle.
+A record is one .npz file, written whole or not at all, and read without pickle.
 """
 
 import hashlib
@@ -10,7 +8,7 @@ import json
 import os
 import tempfile
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -24,7 +22,6 @@ from helpers.training import History
 
 FORMAT = 1  # raised by hand when training or its record changes: records of before do not count
 CHANCE = 0.2  # guessing one of ten digits is right about once in ten times; twice that
-CURVES = ("epochs", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 
 
 @dataclass(frozen=True)
@@ -41,18 +38,12 @@ class Examples:
     def of(
         cls, train_x: Tensor, train_y: Tensor, validation_x: Tensor, validation_y: Tensor
     ) -> "Examples":
-        """Return the examples that raw pixel tensors hold, as `mnist.split` gives them.
-
-        Raises:
-            ValueError: a value is not a whole number from 0 to 255.
-        """
-        narrow = []
+        """Return the examples that tensors of raw pixels hold; other values are a ValueError."""
         for name, x in (("train_x", train_x), ("validation_x", validation_x)):
-            pixels = x.to(torch.uint8)
-            if not torch.equal(pixels.to(x.dtype), x):
+            if not torch.equal(x.byte().to(x.dtype), x):
                 raise ValueError(f"{name} holds values other than raw pixels 0–255; see scale=")
-            narrow.append(pixels.numpy())
-        return cls(narrow[0], train_y.numpy(), narrow[1], validation_y.numpy())
+        seen, unseen = train_x.byte().numpy(), validation_x.byte().numpy()
+        return cls(seen, train_y.numpy(), unseen, validation_y.numpy())
 
     @cached_property
     def digest(self) -> str:
@@ -82,10 +73,15 @@ class Spec:
     examples: str
 
     @property
-    def key(self) -> str:
-        """Name of the record, without its ending."""
-        text = json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True)
-        return f"{self.unit}-{self.lr:.4g}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    def text(self) -> str:
+        """All of it as JSON."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True)
+
+    @property
+    def file(self) -> str:
+        """Name of the record."""
+        digest = hashlib.sha256(self.text.encode()).hexdigest()
+        return f"{self.unit}-{self.lr:.4g}-{digest[:16]}.npz"
 
 
 @dataclass(frozen=True)
@@ -103,11 +99,7 @@ class Run:
 
     @property
     def outcome(self) -> str:
-        """How the run ended.
-
-        `diverged`: the training loss is NaN or infinite; `at chance`: at most CHANCE of the
-        training images are classified rightly; `learned`: everything else.
-        """
+        """`diverged`: to a loss of NaN or ∞; `at chance` on the training images; or `learned`."""
         if not np.isfinite(self.history.train_loss[-1]):
             return "diverged"
         return "at chance" if self.history.train_accuracy[-1] <= CHANCE else "learned"
@@ -124,29 +116,20 @@ class SearchError(RuntimeError):
 
 
 def save_run(run: Run, folder: Path) -> None:
-    """Write the run's record into the folder, under a name made from its specification.
-
-    Raises:
-        SearchError: the folder or the file cannot be written; no half-written record is left.
-    """
-    target = folder / f"{run.spec.key}.npz"
-    arrays = {f"curve.{name}": getattr(run.history, name) for name in CURVES}
+    """Write the run's record into the folder, whole or not at all; where not, a SearchError."""
+    arrays = {f"curve.{name}": curve for name, curve in vars(run.history).items()}
     arrays |= {f"parameter.{name}": value for name, value in run.parameters.items()}
-    temporary = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as file:
-            temporary = Path(file.name)
-            np.savez(file, spec=np.array(json.dumps(asdict(run.spec))), **arrays)
-        os.replace(temporary, target)
+        with tempfile.TemporaryDirectory(dir=folder, suffix=".part") as own:
+            file = Path(own) / run.spec.file
+            np.savez(file, spec=np.array(run.spec.text), **arrays)
+            os.replace(file, folder / run.spec.file)
     except OSError as error:
         raise SearchError(
             f"could not write a run to {folder} ({error.strerror or error}): free some space or "
             "pass a writable folder as folder=, and search again; finished runs are kept"
         ) from error
-    finally:
-        if temporary:
-            temporary.unlink(missing_ok=True)  # it is gone where all went well
 
 
 def load_run(spec: Spec, folder: Path) -> Run | None:
@@ -154,24 +137,18 @@ def load_run(spec: Spec, folder: Path) -> Run | None:
 
     A damaged record is announced and counts as none.
     """
-    path = folder / f"{spec.key}.npz"
+    path = folder / spec.file
     if not path.exists():
         return None
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as record:
-            written = json.loads(str(record["spec"]))
-            if written != json.loads(json.dumps(asdict(spec))):
+            if str(record["spec"]) != spec.text:
                 raise ValueError("it belongs to another run")
-            history = History(*(record[f"curve.{name}"] for name in CURVES))
-            parameters = {
-                name.removeprefix("parameter."): record[name]
-                for name in record.files
-                if name.startswith("parameter.")
-            }
+            history = History(*(record[f"curve.{field.name}"] for field in fields(History)))
             with torch.device("meta"):
                 network = mlp(spec.sizes, spec.unit).state_dict()
-            shapes = [{k: v.shape for k, v in d.items()} for d in (parameters, network)]
-            if shapes[0] != shapes[1]:
+            parameters = {name: record[f"parameter.{name}"] for name in network}
+            if any(value.shape != network[name].shape for name, value in parameters.items()):
                 raise ValueError("its parameters do not fit the network")
     # zipfile raises RuntimeError for damage that looks like encryption or an unknown version.
     except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:

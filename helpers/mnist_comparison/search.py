@@ -1,9 +1,8 @@
 """Many training runs: the learning-rate search of problem 3, resumable and spread over cores.
 
-Notebook 03 calls `search`. Each run is one network trained as `helpers.training.train` does, but
-through `batched`; each finished run is written to disk at once (`records`) under a
-name made from all that determines it, so that a search that was interrupted or killed goes on
-where it was.
+Each run is one network trained as `helpers.training.train` does, but by `fast`; each finished run
+is written to disk at once (`records`) under a name made from all that determines it, so that a
+search that was interrupted or killed goes on where it was.
 """
 
 import multiprocessing
@@ -15,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent import futures
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from functools import cache
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,13 +24,11 @@ from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from helpers import activations
-from helpers.mnist_comparison.batched import PRECISIONS, train_specs
+from helpers.mnist_comparison.fast import PRECISIONS, train_spec
 from helpers.mnist_comparison.records import Examples, Run, SearchError, Spec, load_run, save_run
 from helpers.networks import MNIST_SIZES
 from helpers.settings import data_folder
-from helpers.training import RECORD_EVERY
-
-MOST_PROCESSES = 61  # Windows cannot wait for more
+from helpers.training import RECORD_EVERY, record_epochs
 
 Runs = dict[tuple[str, float, int], Run]
 
@@ -60,14 +58,7 @@ def best_rate(rates: Sequence[float], accuracy: ArrayLike, images: int) -> BestR
     An accuracy p measured on n images has a standard error of √(p (1 − p) / n); rates that differ
     by less cannot be told apart, and the smaller is farther from where training breaks. A run that
     diverged or stayed at chance needs no care, as its accuracy is low.
-
-    Args:
-        rates: learning rates in ascending order, at least one.
-        accuracy: the last validation accuracy at each rate, in [0, 1].
-        images: the number of validation images.
-
-    Raises:
-        ValueError: the rates do not ascend, or there is not one accuracy in [0, 1] for each.
+    `accuracy` is the last validation accuracy at each rate, in [0, 1]; rates ascend.
     """
     accuracy = np.asarray(accuracy, dtype=float)
     if not len(rates) or np.any(np.diff(rates) <= 0):
@@ -108,22 +99,20 @@ def search(
         record_every: epochs from one record to the next.
         precision: type of the matrix products, `float32` or `bfloat16`; by default bfloat16 where
             the hardware has it. Weights, units and loss are float32 either way.
-        device: `cpu` or `cuda`; by default a GPU where there is one, with all rates and seeds of
-            a unit as one batch.
+        device: `cpu` or `cuda`; by default a GPU where there is one.
         folder: where records are kept; by default `data/runs`.
         executor: runs the training elsewhere, such as Dask's `Client(...).get_executor()`; by
             default a process for each core, or this process's GPU.
         on_run: called with all finished runs after each new one, to redraw curves.
 
-    Raises:
-        ValueError: an argument is out of range; the message names it.
-        SearchError: the folder cannot be written to, or a training process was killed; finished
-            runs are kept.
+    An argument out of range is a ValueError that names it. A SearchError says that the folder
+    cannot be written to or that a training process was killed; finished runs are kept.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     precision = precision or default_precision(device)
     for_unit = rates if isinstance(rates, Mapping) else dict.fromkeys(units, rates)
-    _check(units, for_unit, seeds, epochs, precision)
+    _check(units, for_unit, seeds, precision)
+    record_epochs(epochs, record_every)  # raises where one of them is out of range
     folder = data_folder() / "runs" if folder is None else Path(folder)
     widths = tuple(int(size) for size in sizes)
     common = (int(epochs), int(record_every), widths, precision, examples.digest)
@@ -134,17 +123,16 @@ def search(
         for seed in seeds
     }
     runs = {place: run for place, spec in specs.items() if (run := load_run(spec, folder))}
-    missing = [spec for place, spec in specs.items() if place not in runs]
+    missing = {spec: place for place, spec in specs.items() if place not in runs}
     print(
         f"{len(specs)} runs of {epochs} epochs, products in {precision} on {device}: "
         f"{len(runs)} found in {folder.name}/, {len(missing)} to train"
     )
-    places = {spec: place for place, spec in specs.items()}
     bar = tqdm(total=len(missing), unit="run", smoothing=0, leave=False, file=sys.stdout)
     try:
-        for run in _trained(_tasks(missing, device), examples, device, executor):
+        for run in _trained(list(missing), examples, device, executor):
             save_run(run, folder)
-            runs[places[run.spec]] = run
+            runs[missing[run.spec]] = run
             bar.update()
             if on_run:
                 on_run({place: runs[place] for place in specs if place in runs})
@@ -157,80 +145,58 @@ def search(
 
 
 def _check(
-    units: Sequence[str],
-    rates: Mapping[str, Sequence[float]],
-    seeds: Sequence[int],
-    epochs: int,
-    precision: str,
+    units: Sequence[str], rates: Mapping[str, Sequence[float]], seeds: Sequence[int], precision: str
 ) -> None:
-    _check_list("units", units)
+    lists = {f"rates for {unit!r}": rates.get(unit, ()) for unit in units}
+    for name, values in {"units": units, "seeds": seeds, **lists}.items():
+        if isinstance(values, str) or not len(values) or len(set(values)) < len(values):
+            raise ValueError(f"{name} is {values!r}; give one or more different values in a list")
     for unit in units:
         activations.get(unit)
-        if unit not in rates:
-            raise ValueError(f"rates has no entry for {unit!r}; give a list for each unit")
-        _check_list("rates", rates[unit])
         if not all(np.isfinite(rate) and rate > 0 for rate in rates[unit]):
             raise ValueError(f"rates is {list(rates[unit])}; every rate must be positive, finite")
-    _check_list("seeds", seeds)
-    if epochs < 1:
-        raise ValueError(f"epochs is {epochs}; it must be at least 1")
     if precision not in PRECISIONS:
         known = ", ".join(PRECISIONS)
         raise ValueError(f"precision {precision!r} unknown; choose from {known}")
 
 
-def _check_list(name: str, values: Sequence) -> None:
-    if isinstance(values, str) or not len(values) or len(set(values)) < len(values):
-        raise ValueError(f"{name} is {values!r}; give one or more different values in a list")
-
-
-# Where the training happens
-
-
-def _tasks(missing: Sequence[Spec], device: str) -> list[list[Spec]]:
-    """Return lists of runs to train together: all of a unit on a GPU, single runs on a CPU."""
-    if device == "cpu":
-        return [[spec] for spec in sorted(missing, key=lambda spec: spec.lr)]
-    units = dict.fromkeys(spec.unit for spec in missing)
-    return [[spec for spec in missing if spec.unit == unit] for unit in units]
-
-
 def _trained(
-    tasks: list[list[Spec]], examples: Examples, device: str, executor: Executor | None
+    specs: list[Spec], examples: Examples, device: str, executor: Executor | None
 ) -> Iterator[Run]:
-    if executor is None and (device != "cpu" or len(tasks) < 2):  # not worth starting processes
-        for task in tasks:
-            yield from train_specs(task, examples, device)
+    if executor is None and (device != "cpu" or len(specs) < 2):  # not worth starting processes
+        for spec in specs:
+            yield train_spec(spec, examples, device)
         return
+    specs = sorted(specs, key=lambda spec: spec.lr)  # long runs first, those that break off last
     pool = executor or _processes()
-    pending: set[futures.Future[list[Run]]] = set()
-    finished = False
+    pending: set[futures.Future[Run]] = set()
     try:
-        pending = {pool.submit(train_specs, task, examples, device) for task in tasks}
+        pending = {pool.submit(train_spec, spec, examples, device) for spec in specs}
         while pending:  # in short waits: Windows does not hear Ctrl-C during a wait
             done, pending = futures.wait(pending, 0.5, futures.FIRST_COMPLETED)
             for future in done:
-                yield from future.result()
-        finished = True
-    except BrokenExecutor as error:
+                yield future.result()
+    except BaseException as error:
+        if executor is None:
+            _end_processes(pool)
+        else:
+            for future in pending:
+                future.cancel()
+        if not isinstance(error, BrokenExecutor):
+            raise
         raise SearchError(
             "a training process ended before its run did (memory may have been short); "
             "finished runs are kept, search again to go on"
         ) from error
-    finally:
-        if executor is not None:
-            for future in pending:
-                future.cancel()
-        elif not finished:
-            _end_processes(pool)
 
 
 @cache
 def _processes() -> ProcessPoolExecutor:
     """Return a pool with a process for each core; it stays for the next search."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    most = min(cores or 1, 61)  # Windows cannot wait for more
     spawn = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(min(cores or 1, MOST_PROCESSES), spawn, initializer=_start_worker)
+    return ProcessPoolExecutor(most, spawn, initializer=_start_worker)
 
 
 def _end_processes(pool: Executor) -> None:
@@ -250,11 +216,9 @@ def _start_worker() -> None:
     """Make a worker single-threaded, deaf to Ctrl-C, and no longer-lived than its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and stops the pool
     torch.set_num_threads(1)
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    threading.Thread(target=_follow, args=[multiprocessing.parent_process()], daemon=True).start()
 
 
-def _follow_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+def _follow(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)

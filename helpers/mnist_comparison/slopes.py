@@ -1,4 +1,4 @@
-"""Each unit's value and slope from one pass over z, where `batched` needs them.
+"""Each unit's value and slope from one pass over z, as `passes` needs them.
 
 The formulas are those of `helpers.activations`, arranged so that value and slope share what they
 have in common and no exponential overflows.
@@ -7,7 +7,7 @@ have in common and no exponential overflows.
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from helpers import activations
 
@@ -55,17 +55,6 @@ def _swish(z: Tensor, beta: Tensor) -> Pass:
     return a, s.addcmul_(s, rest.mul_(beta)), by_beta
 
 
-def _any_unit(module: nn.Module) -> Callable[..., Pass]:
-    def value_and_slope(z: Tensor) -> Pass:
-        with torch.enable_grad():
-            z = z.detach().requires_grad_()
-            a = module(z)
-            (slope,) = torch.autograd.grad(a.sum(), z)
-        return a.detach(), slope
-
-    return value_and_slope
-
-
 # Piecewise linear: computed in the products' own type. In bfloat16 LeakyReLU's slope is 0.01001.
 _EXACT: dict[str, Callable[..., Pass]] = {"relu": _relu, "leaky_relu": _leaky_relu}
 _WIDE: dict[str, Callable[..., Pass]] = dict(sigmoid=_sigmoid, tanh=_tanh, mish=_mish, swish=_swish)
@@ -74,20 +63,18 @@ _WIDE: dict[str, Callable[..., Pass]] = dict(sigmoid=_sigmoid, tanh=_tanh, mish=
 def value_and_slope(name: str) -> Callable[..., Pass]:
     """Return the function from z (and β for Swish) to the named unit's value and slope.
 
-    z is (R, width, n), β is (R, 1, 1). Both results have z's shape and type and are computed in
-    float32, but for the piecewise linear units, which are computed in z's type; for Swish the
-    value's derivative with respect to β comes third. Units that are not written out here go
-    through autograd.
-
-    Raises:
-        ValueError: no unit is called so.
+    Both have z's shape and type and are computed in float32, but for the piecewise linear units,
+    which are computed in z's type. Units that are not written out here go through autograd.
     """
-    module = activations.get(name).module
     if name in _EXACT:
         return _EXACT[name]
-    inside = _WIDE.get(name) or _any_unit(module())
+
+    def by_autograd(z: Tensor) -> Pass:
+        a, back = torch.func.vjp(activations.get(name).module(), z)
+        return a, *back(torch.ones_like(z))
 
     def value_and_slope(z: Tensor, *beta: Tensor) -> Pass:
+        inside = _WIDE.get(name, by_autograd)
         return tuple(part.to(z.dtype) for part in inside(z.float(), *beta))
 
     return value_and_slope

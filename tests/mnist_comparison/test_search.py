@@ -22,7 +22,8 @@ import torch
 import helpers.mnist_comparison.search as module
 from helpers.mnist_comparison import records
 from helpers.mnist_comparison.records import Examples, SearchError, load_run, save_run
-from helpers.mnist_comparison.search import best_rate, default_precision, search, train_specs
+from helpers.mnist_comparison.search import best_rate, default_precision, search, train_spec
+from helpers.networks import mlp
 from tests.mnist_comparison.search_process import RATES, UNITS, examples, run, run_inline
 
 HERE = Path(__file__).parent
@@ -66,7 +67,7 @@ def assert_same(runs, reference):
 
 def test_found_again_without_training(tmp_path, reference, inline, monkeypatch, capsys):
     run(tmp_path, executor=inline)
-    monkeypatch.setattr(module, "train_specs", None)
+    monkeypatch.setattr(module, "train_spec", None)
     assert_same(run(tmp_path, executor=inline), reference)
     assert "9 found" in capsys.readouterr().out
 
@@ -152,7 +153,11 @@ def locked(content, other):
         (lambda content, other: b"", ""),
         (lambda content, other: other, "it belongs to another run"),
         (locked, ""),
-        (rewritten(lambda arrays: arrays.pop("parameter.2.bias")), "parameters do not fit"),
+        (rewritten(lambda arrays: arrays.pop("parameter.2.bias")), "2.bias is not a file"),
+        (
+            rewritten(lambda arrays: arrays.update({"parameter.2.bias": np.zeros(3)})),
+            "parameters do not fit",
+        ),
         (
             rewritten(lambda arrays: arrays.update({"curve.epochs": np.array([print])})),
             "Object arrays cannot be loaded",  # a pickle
@@ -173,7 +178,7 @@ def test_a_damaged_record_is_trained_again_with_a_notice(tmp_path, reference, da
 
 def test_an_interrupt_while_writing_leaves_nothing_behind(tmp_path, reference, monkeypatch):
     def savez(file, **arrays):
-        file.write(b"half a record")
+        file.write_bytes(b"half a record")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(records.np, "savez", savez)
@@ -190,7 +195,7 @@ def test_a_full_disk_ends_in_a_sentence_and_keeps_what_is_finished(
     def savez(file, **arrays):
         calls.append(file)
         if len(calls) > 3:
-            file.write(b"half a record")
+            file.write_bytes(b"half a record")
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         honest(file, **arrays)
 
@@ -274,36 +279,37 @@ def alive(pid):
     return stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
-def test_a_unit_as_one_batch_gives_the_same_within_rounding(reference):
-    """The path a GPU takes, on the CPU: all rates of a unit together."""
-    for unit in UNITS:
-        specs = [reference[unit, rate, 0].spec for rate in RATES]
-        for member in train_specs(specs, examples(), "cpu"):
-            alone = reference[unit, member.spec.lr, 0].history
-            for mine, theirs in zip(member.history.curves(), alone.curves(), strict=True):
-                np.testing.assert_allclose(mine, theirs, rtol=0.05, atol=0.02)
+def test_a_run_starts_as_the_plain_loop_and_leaves_the_generator_alone(reference):
+    state = torch.get_rng_state()
+    spec = replace(reference["swish", RATES[0], 0].spec, seed=5, lr=1e-30, epochs=1)
+    found = train_spec(spec, examples(), "cpu").parameters
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(5)
+    for name, value in mlp(spec.sizes, "swish").state_dict().items():
+        np.testing.assert_array_equal(found[name], value)
 
 
 @pytest.mark.parametrize("flushed", [False, True])
 def test_subnormal_numbers_are_afterwards_what_they_were(reference, flushed):
     torch.set_flush_denormal(flushed)
     try:
-        train_specs([reference["relu", RATES[0], 0].spec], examples(), "cpu")
+        train_spec(reference["relu", RATES[0], 0].spec, examples(), "cpu")
         assert (sys.float_info.min / 2 == 0) is flushed
     finally:
         torch.set_flush_denormal(False)
 
 
-def test_a_gpu_takes_a_unit_at_a_time(tmp_path, monkeypatch):
-    tasks = []
+def test_a_gpu_takes_the_runs_one_after_the_other_in_this_process(tmp_path, monkeypatch):
+    specs = []
 
-    def trained(specs, examples, device):
-        tasks.append([spec.unit for spec in specs])
-        return train_specs(specs, examples, "cpu")
+    def trained(spec, examples, device):
+        assert device == "cuda"
+        specs.append((spec.unit, spec.lr, spec.seed))
+        return train_spec(spec, examples, "cpu")
 
-    monkeypatch.setattr(module, "train_specs", trained)
+    monkeypatch.setattr(module, "train_spec", trained)
     small(tmp_path, UNITS, RATES, epochs=1, device="cuda", precision="float32", executor=None)
-    assert tasks == [[unit] * 3 for unit in UNITS]
+    assert specs == PLACES
 
 
 @pytest.mark.parametrize(
@@ -311,8 +317,8 @@ def test_a_gpu_takes_a_unit_at_a_time(tmp_path, monkeypatch):
     [
         ({"units": ["rleu"]}, "activation 'rleu' unknown; choose from relu"),
         ({"units": "relu"}, "units is 'relu'"),
-        ({"rates": []}, "rates is"),
-        ({"rates": {"tanh": [0.1]}}, "rates has no entry for 'relu'"),
+        ({"rates": []}, "rates for 'relu' is"),
+        ({"rates": {"tanh": [0.1]}}, "rates for 'relu' is"),
         ({"rates": [0.1, -1]}, "every rate must be positive"),
         ({"rates": [float("nan")]}, "every rate must be positive"),
         ({"seeds": [1, 1]}, "seeds is"),
@@ -402,7 +408,7 @@ def test_a_single_run_trains_where_an_interrupt_reaches_it(tmp_path, monkeypatch
         assert threading.current_thread() is threading.main_thread()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "train_specs", interrupted)
+    monkeypatch.setattr(module, "train_spec", interrupted)
     with pytest.raises(KeyboardInterrupt):
         search(["relu"], [0.01], examples(), epochs=1, sizes=(30, 4), folder=tmp_path)
 
@@ -430,9 +436,6 @@ def test_best_rate(accuracy, images, expected):
     chosen = best_rate([0.001, 0.01, 0.1, 1.0], accuracy, images)
     assert chosen == (*expected[:2], pytest.approx(expected[2]), expected[3])
     assert [type(part) for part in chosen] == [float, float, float, bool]
-
-
-def test_best_rate_of_one():
     assert best_rate([0.5], np.array([0.75]), 3) == (0.5, 0.5, 0.25, True)
 
 

@@ -1,4 +1,4 @@
-"""The fast training path against the plain loop, unit by unit and batch by batch."""
+"""The fast training path against the plain loop, unit by unit and shortcut by shortcut."""
 
 import numpy as np
 import pytest
@@ -7,11 +7,11 @@ import torch
 from helpers import activations
 from helpers.activations import ACTIVATIONS, UNITS
 from helpers.mnist_comparison import shortcuts
-from helpers.mnist_comparison.batched import columns, initial_batch, train_batch
-from helpers.mnist_comparison.passes import forward, in_blocks
+from helpers.mnist_comparison.fast import columns, train_columns
+from helpers.mnist_comparison.passes import forward, in_blocks, parameters_of
 from helpers.mnist_comparison.slopes import value_and_slope
 from helpers.networks import mlp
-from helpers.training import train
+from helpers.training import record_epochs, train
 
 SIZES = (30, 16, 8, 4)
 
@@ -40,20 +40,20 @@ def several_blocks(monkeypatch):
     monkeypatch.setattr("helpers.mnist_comparison.shortcuts.BLOCK", 64)
 
 
-def fast(unit, lrs, seeds, data, epochs, precision="float32"):
-    x, y, validation_x, validation_y = data
-    batch = initial_batch(unit, seeds, SIZES, "cpu")
-    seen, unseen = (
-        columns(*part, precision, "cpu") for part in ((x, y), (validation_x, validation_y))
-    )
-    with torch.no_grad():
-        return train_batch(batch, lrs, seen, unseen, epochs), batch
-
-
-def plain(unit, lr, seed, data, epochs):
+def started(unit, seed):
     torch.manual_seed(seed)
-    model = mlp(SIZES, unit)
-    return train(model, *data, lr=lr, epochs=epochs, progress=quiet), model
+    return mlp(SIZES, unit)
+
+
+def fast(unit, lr, seed, data, epochs, precision="float32", model=None):
+    seen, unseen = (columns(*part, precision, "cpu") for part in (data[:2], data[2:]))
+    model = model or started(unit, seed)
+    return train_columns(model, unit, seen, unseen, lr, record_epochs(epochs)), model.state_dict()
+
+
+def plain(unit, lr, seed, data, epochs, model=None):
+    model = model or started(unit, seed)
+    return train(model, *data, lr=lr, epochs=epochs, progress=quiet), model.state_dict()
 
 
 def assert_same(mine, theirs, rtol=1e-3, atol=1e-4):
@@ -66,9 +66,9 @@ def assert_same(mine, theirs, rtol=1e-3, atol=1e-4):
 
 @pytest.mark.parametrize("unit", ACTIVATIONS)
 def test_value_and_slope_are_those_of_the_unit(unit):
-    z = torch.linspace(-30, 30, 2 * 5 * 61).view(2, 5, 61)
+    z = torch.linspace(-30, 30, 5 * 61).view(5, 61)
     swish = unit == "swish"
-    value, slope, *by_beta = value_and_slope(unit)(z, *([torch.full((2, 1, 1), 0.7)] * swish))
+    value, slope, *by_beta = value_and_slope(unit)(z, *([torch.tensor(0.7)] * swish))
     rest = {"beta": 0.7} if swish else {}
     own = ACTIVATIONS[unit]
     np.testing.assert_allclose(value, own.value(z.numpy(), **rest), rtol=1e-5, atol=2e-6)
@@ -84,17 +84,13 @@ def test_value_and_slope_are_those_of_the_unit(unit):
 @pytest.mark.parametrize("unit", UNITS)
 def test_fast_and_plain_runs_are_the_same(unit, data):
     lr = 0.002 if unit in ("relu", "leaky_relu", "mish", "swish") else 0.02
-    (history,), batch = fast(unit, [lr], [3], data, 40)
-    reference, model = plain(unit, lr, 3, data, 40)
-    assert_same((history, batch.state_dict(0)), (reference, model.state_dict()), rtol=2e-3)
+    assert_same(fast(unit, lr, 3, data, 40), plain(unit, lr, 3, data, 40), rtol=2e-3)
 
 
 def test_pixels_that_training_never_sees_count_in_validation(data):
     blank = [part.clone() for part in data]
     blank[0][:, 2:25] = 0
-    (history,), batch = fast("tanh", [0.02], [3], blank, 40)
-    reference, model = plain("tanh", 0.02, 3, blank, 40)
-    assert_same((history, batch.state_dict(0)), (reference, model.state_dict()), rtol=2e-3)
+    assert_same(fast("tanh", 0.02, 3, blank, 40), plain("tanh", 0.02, 3, blank, 40), rtol=2e-3)
 
 
 def test_blocks_hold_all_that_is_not_zero_and_little_else():
@@ -124,20 +120,9 @@ def test_blocks_of_examples_that_are_zero_throughout():
 @pytest.mark.parametrize("size", [1, 64, 199])
 def test_the_size_of_blocks_changes_nothing_but_rounding(size, data, monkeypatch):
     monkeypatch.setattr(shortcuts, "BLOCK", 1000)
-    (whole,), one = fast("swish", [0.002], [3], data, 20)
+    whole = fast("swish", 0.002, 3, data, 20)
     monkeypatch.setattr(shortcuts, "BLOCK", size)
-    (parts,), many = fast("swish", [0.002], [3], data, 20)
-    assert_same((parts, many.state_dict(0)), (whole, one.state_dict(0)))
-
-
-@pytest.mark.parametrize("unit", ["tanh", "swish", "relu"])
-def test_a_batch_of_runs_is_the_runs_one_by_one(unit, data):
-    """Some diverge or die early, and leave the others."""
-    lrs, seeds = [0.001, 10.0, 0.003], [0, 1, 2]
-    together, batch = fast(unit, lrs, seeds, data, 30)
-    for row, (lr, seed) in enumerate(zip(lrs, seeds, strict=True)):
-        (alone,), single = fast(unit, [lr], [seed], data, 30)
-        assert_same((together[row], batch.state_dict(row)), (alone, single.state_dict(0)))
+    assert_same(fast("swish", 0.002, 3, data, 20), whole)
 
 
 @pytest.mark.parametrize(
@@ -164,34 +149,27 @@ def test_shortcuts_change_nothing_but_rounding(unit, lr, seed, shortcut, data, m
         return found
 
     monkeypatch.setattr(shortcuts, shortcut, watched)
-    (early,), left = fast(unit, [lr], [seed], data, 100)
+    early = fast(unit, lr, seed, data, 100)
     assert taken, "this run was meant to take the shortcut"
-    monkeypatch.setattr(shortcuts, "rest", lambda *args: None)
-    (whole,), all_of_it = fast(unit, [lr], [seed], data, 100)
-    assert_same((early, left.state_dict(0)), (whole, all_of_it.state_dict(0)), atol=1e-3)
+    monkeypatch.setattr(shortcuts, "rest", lambda part, *_: part)
+    monkeypatch.setattr(shortcuts, "diverged", lambda _: False)
+    whole = fast(unit, lr, seed, data, 100)
+    assert_same(early, whole, atol=1e-3)
     if shortcut == "awake_neurons":
-        assert torch.equal(left.weights[0][0, ~taken[0]], all_of_it.weights[0][0, ~taken[0]])
-        assert torch.equal(left.weights[1][0][:, ~taken[0]], all_of_it.weights[1][0][:, ~taken[0]])
+        for name, kept in (("0.weight", ~taken[0]), ("2.weight", (slice(None), ~taken[0]))):
+            assert torch.equal(early[1][name][kept], whole[1][name][kept])
 
 
 def test_neurons_that_only_validation_wakes_are_not_left_out(data):
     x, y, validation_x, validation_y = (part.clone() for part in data)
     x[:, 0], validation_x[:, 0] = 0, 1
-    torch.manual_seed(3)
-    model = mlp(SIZES, "relu")
-    with torch.no_grad():
-        model[0].bias[:12] = -1e4
-        model[0].weight[:12, 0] = 2e4
-    batch = initial_batch("relu", [3], SIZES, "cpu")
-    batch.weights[0][0], batch.biases[0][0, :, 0] = model[0].weight.data, model[0].bias.data
-    seen, unseen = (
-        columns(*part, "float32", "cpu") for part in ((x, y), (validation_x, validation_y))
-    )
-    with torch.no_grad():
-        (mine,) = train_batch(batch, [0.002], seen, unseen, 20)
-    theirs = train(model, x, y, validation_x, validation_y, lr=0.002, epochs=20, progress=quiet)
-    np.testing.assert_allclose(mine.train_loss, theirs.train_loss, rtol=2e-3)
-    np.testing.assert_allclose(mine.validation_loss, theirs.validation_loss, rtol=2e-3)
+    models = started("relu", 3), started("relu", 3)
+    for model in models:
+        model[0].bias.data[:12] = -1e4
+        model[0].weight.data[:12, 0] = 2e4
+    parts = x, y, validation_x, validation_y
+    mine = fast("relu", 0.002, 3, parts, 20, model=models[0])
+    assert_same(mine, plain("relu", 0.002, 3, parts, 20, model=models[1]), rtol=2e-3)
 
 
 @pytest.mark.parametrize(
@@ -204,19 +182,19 @@ def test_neurons_that_only_validation_wakes_are_not_left_out(data):
     ],
 )
 def test_neurons_are_left_out_only_if_nothing_can_wake_them(unit, bias, awake, data):
-    batch = initial_batch(unit, [0], SIZES, "cpu")
-    batch.weights[0][:, :12] = 0
-    batch.biases[0][:, :12], batch.biases[0][:, 12:] = bias, 1e4
-    for beta in batch.betas:
+    network = parameters_of(started(unit, 0), unit)
+    network.weights[0][:12] = 0
+    network.biases[0][:12], network.biases[0][12:] = bias, 1e4
+    for beta in network.betas:
         beta.fill_(1)
-    seen = forward(batch, data[0].T)
-    assert not seen.inputs[1][0, :12].any()
+    seen = forward(network, data[0].T)
+    assert not seen.inputs[1][:12].any()
     found = shortcuts.awake_neurons([seen], seen)
     assert (None if found is None else found.nonzero().ravel().tolist()) == awake
 
 
 def test_a_diverged_run_is_completed_as_the_plain_loop_does(data):
-    (history,), _ = fast("leaky_relu", [1e4], [0], data, 200)
+    history, _ = fast("leaky_relu", 1e4, 0, data, 200)
     reference, _ = plain("leaky_relu", 1e4, 0, data, 200)
     assert np.isnan(history.train_loss[-1])
     assert np.isnan(reference.train_loss[-1])
@@ -227,8 +205,8 @@ def test_a_diverged_run_is_completed_as_the_plain_loop_does(data):
 
 @pytest.mark.parametrize("unit", ACTIVATIONS)
 def test_value_and_slope_are_finite_far_out(unit):
-    z = torch.tensor([-1e38, -1e4, -104.0, -90.0, 0.0, 90.0, 104.0, 1e4, 1e38]).view(1, 1, 9)
-    beta = [torch.ones(1, 1, 1)] * (unit == "swish")
+    z = torch.tensor([-1e38, -1e4, -104.0, -90.0, 0.0, 90.0, 104.0, 1e4, 1e38]).view(1, 9)
+    beta = [torch.ones(())] * (unit == "swish")
     value, slope, *_ = value_and_slope(unit)(z, *beta)
     own = ACTIVATIONS[unit]
     np.testing.assert_allclose(value, own.value(z.numpy()), rtol=1e-5, atol=1e-6)
@@ -236,25 +214,15 @@ def test_value_and_slope_are_finite_far_out(unit):
 
 
 def test_bfloat16_products_stay_near_float32(data):
-    (narrow,), _ = fast("tanh", [0.02], [3], data, 40, "bfloat16")
-    (wide,), _ = fast("tanh", [0.02], [3], data, 40)
+    narrow, _ = fast("tanh", 0.02, 3, data, 40, "bfloat16")
+    wide, _ = fast("tanh", 0.02, 3, data, 40)
     assert abs(narrow.train_loss[-1] - wide.train_loss[-1]) < 0.01
     assert not np.array_equal(narrow.train_loss, wide.train_loss)
 
 
 @pytest.mark.parametrize("sizes", [SIZES, (30, *[4] * 6, 3)])
-def test_initial_weights_are_those_of_the_plain_loop_and_leave_the_generator_alone(sizes):
-    state = torch.get_rng_state()
-    batch = initial_batch("swish", [5], sizes, "cpu")
-    assert torch.equal(torch.get_rng_state(), state)
-    torch.manual_seed(5)
+def test_a_forward_pass_is_that_of_the_model(sizes):
     model = mlp(sizes, "swish")
-    for name, value in model.state_dict().items():
-        np.testing.assert_array_equal(batch.state_dict(0)[name], value)
     x = torch.rand(7, 30)
-    torch.testing.assert_close(forward(batch, x.T).logits[0].T, model(x).detach())
-
-
-def test_precision_is_one_of_the_known():
-    with pytest.raises(ValueError, match="'float8' unknown; choose from float32, bfloat16"):
-        columns(torch.zeros(2, 3), torch.zeros(2), "float8", "cpu")
+    logits = forward(parameters_of(model, "swish"), x.T).logits
+    torch.testing.assert_close(logits.T, model(x).detach())
