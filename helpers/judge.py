@@ -115,9 +115,9 @@ class Task:
         return self.reference if isinstance(self.reference, tuple) else (self.reference,)
 
     def draw(self, rng: Generator) -> list[Given]:
-        """Return inputs of every kind."""
+        """Return inputs of every kind; of the first twice, as an answer may remember the last."""
         drawn: list[Given] = []
-        for kind in self.kinds.values():
+        for kind in [*list(self.kinds.values())[:1], *self.kinds.values()]:
             one = kind(rng)
             for given in one if isinstance(one, list) else [one]:
                 drawn.append(given if isinstance(given, Given) else Given(tuple(given)))
@@ -147,7 +147,7 @@ class Task:
         for given in inputs:
             heard: list[str] | None = [] if self.silent else None
             try:
-                received = self.observe(caller(answer, self.forbidden, heard), answer, given)
+                received = self._observed(caller(answer, self.forbidden, heard), answer, given)
             except Finding as finding:
                 if first is None:
                     raise  # what was found before comes first
@@ -162,6 +162,15 @@ class Task:
                     first = finding
         if first is not None:
             raise Finding(first.state, self._explained(str(first), seen))
+
+    def _observed(self, call: Callable, answer: Callable, given: Given) -> Any:
+        try:
+            return self.observe(call, answer, given)
+        except Finding:
+            raise
+        except Exception as error:  # noqa: BLE001 - what the answer gave back may be anything
+            said = f"for {given}: what it returns cannot be used ({type(error).__name__}: {error})"
+            raise Finding(State.MALFORMED, said) from error
 
     def compare(self, received: Any, given: Given) -> None:
         """Raise `Finding` unless the observation is a right one."""

@@ -72,7 +72,7 @@ central_difference = checklist.exercise(
 
 def _signs(rng: Generator, size: float, count: int = 6) -> NDArray:
     """Return numbers of either sign in turn, from a quarter of `size` to `size`."""
-    return rng.uniform(size / 4, size, count) * np.resize([1, -1], count)
+    return rng.uniform(size / 4, size, count) * rng.permutation(np.resize([1, -1], count))
 
 
 ARRAYS: dict[str, Callable[[Generator], NDArray]] = {
@@ -334,7 +334,7 @@ gradient_factors = checklist.exercise(
         _from_last,
         {
             "a few layers": _slopes(0.1, 2, 4, 3, 1),
-            "thirty layers": _slopes(0.05, 0.5, 30),
+            "many layers": _slopes(0.05, 0.5, 30, 70),
             "a dead layer": _one_is(0.0),
             "a slope below 0": _one_is(-0.1),
         },

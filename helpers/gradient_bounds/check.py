@@ -116,6 +116,7 @@ MATRICES: dict[str, Callable[[Generator], NDArray]] = {
     "least along (1, 1)": lambda rng: np.array([[2.0, -1], [-1, 2]]) * rng.choice([1, 2, 4]),
     "a 4 × 9 matrix": lambda rng: rng.normal(size=(4, 9)),
     "a 9 × 4 matrix": lambda rng: rng.normal(size=(9, 4)),
+    "a diagonal": lambda rng: np.diag([1.0, 2.0, -round(rng.uniform(3, 9), 3)]),
     "one column": lambda rng: rng.normal(size=(3, 1)).round(3),
     "a 40 × 40 matrix whose largest singular values lie close together": (
         lambda rng: np.linalg.qr(rng.normal(size=(40, 40)))[0] * np.linspace(3, 1.5, 40)
@@ -230,8 +231,7 @@ lower_bound = checklist.exercise(
 
 
 def _layer(rng: Generator, fan_in: int, fan_out: int, variance: float) -> Given:
-    wider, larger = rng.uniform(1, 1.3), rng.uniform(1, 3)
-    args = int(wider * fan_in), int(wider * fan_out), round(larger * variance, 4)
+    args = fan_in, fan_out, round(rng.uniform(1, 3) * variance, 4)
     return Given(args, said="fan_in = {}, fan_out = {}, variance = {}".format(*args))
 
 
@@ -256,7 +256,10 @@ edges = checklist.exercise(
     "5.5 The edges of the spectrum",
     Task(
         spectra.edges,
-        {"fans": _each(_layer, (784, 200, 1e-3), (64, 256, 0.01), (100, 100, 0.02), (9, 4, 1.5))},
+        {
+            "one layer": _each(_layer, (64, 100, 0.01)),
+            "fans": _each(_layer, (784, 200, 1e-3), (64, 256, 0.01), (100, 100, 0.02), (9, 4, 1.5)),
+        },
         EDGES,
         forbidden=[(spectra, "edges")],
     ),
@@ -308,11 +311,12 @@ chain = checklist.exercise(
     Task(
         _chain,
         {
-            "above 0": _each(_factor, (1.2, 1.8, 10), (0.3, 0.8, 9), (0.3, 0.8, 2), (0.3, 0.8, 3)),
+            "above 0": _each(_factor, (1.4, 1.8, 20), (0.3, 0.8, 9), (0.3, 0.8, 2), (0.3, 0.8, 3)),
             "below 0": _each(_factor, (-1.8, -1.2, 6), (-0.8, -0.4, 5)),
         },
         CHAINS,
         observe=_by_name,
+        forbidden=((torch.autograd, "grad"), (torch.Tensor, "backward")),
         hint="There are L−1 layers of 2×2 matrices, and L activations with the input.",
     ),
 )
@@ -338,7 +342,8 @@ def _value_and_gradients(call: Callable, answer: Callable, given: Given) -> dict
     value = call(lambda: answer(losses, weights, biases, decay))
     if not isinstance(value, torch.Tensor) or not value.requires_grad or value.ndim:
         return {"value": value, "gradients": NO_GRADIENT}
-    gradients = torch.autograd.grad(value, weights, allow_unused=True, materialize_grads=True)
+    parts = [losses, *weights]
+    gradients = torch.autograd.grad(value, parts, allow_unused=True, materialize_grads=True)
     return {"value": value, "gradients": list(gradients)}
 
 
@@ -367,7 +372,7 @@ regularised_loss = checklist.exercise(
         _loss(),
         {
             "two layers": _each(_batch_of_losses, (0.1, 5, 3, 4, 2), (0.0, 4, 3, 2, 2)),
-            "three, and one": _each(_batch_of_losses, (0.02, 8, 2, 3, 4, 1), (0.5, 3, 4, 2)),
+            "three, and one": _each(_batch_of_losses, (0.02, 8, 2, 3, 3, 3, 1), (0.5, 3, 3, 3)),
         },
         LOSSES,
         observe=_value_and_gradients,
@@ -378,7 +383,8 @@ regularised_loss = checklist.exercise(
 
 
 def _batch(rng: Generator, rows: int, n: int, size: float) -> Given:
-    args = size * rng.normal(1, 2, (rows, n)), rng.uniform(0.5, 2, n), rng.normal(size=n)
+    z = rng.normal(1, 2, (rows, n)) + 30 * (np.arange(n) == 17)  # in long rows, an outlier
+    args = size * z, rng.uniform(0.5, 2, n), rng.normal(size=n)
     return Given(args, said=f"a {rows} × {n} array z of numbers near {size:g}")
 
 
@@ -409,7 +415,17 @@ layer_norm = checklist.exercise(
     "5.8 Layer normalisation",
     Task(
         _layer_norm,
-        {"z": _each(_batch, (4, 6, 1.0), (1, 5, 3.0), (3, 3, 1.0), (4, 6, 1e-3), (3, 9, 1e-8))},
+        {
+            "z": _each(
+                _batch,
+                (4, 6, 1.0),
+                (1, 5, 3.0),
+                (3, 3, 1.0),
+                (2, 40, 1.0),
+                (4, 6, 1e-3),
+                (3, 9, 1e-8),
+            )
+        },
         NORMALISATIONS,
         rtol=1e-5,
         atol=1e-6,

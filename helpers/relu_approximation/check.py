@@ -63,6 +63,10 @@ steepest_slope = _exercise(
     _root(),
     {
         "any": lambda rng: [_hinge(rng, *bounds) for bounds in HINGES],
+        "one β": lambda rng: [
+            _named(beta=0.3, slope=rng.uniform(0.2, 0.5), residual=0.01, tolerance=0.05)
+            for _ in range(2)
+        ],
         "the first": lambda rng: _named(beta=0.0, slope=0.0, residual=0.0, tolerance=0.04),
         "the default": lambda rng: _named(beta=0.4, slope=0.6, residual=rng.uniform(0.004, 0.036)),
     },
@@ -87,7 +91,7 @@ def _measured(call: Callable, answer: Callable, given: Given) -> dict:
         malformed(f"expected four things, W1, b1, W2 and b2; received {describe(value)}")
     W1, b1, W2, b2 = (as_array(part).astype(np.float64) for part in value)
     try:
-        net = ReluNet(W1, b1.ravel(), W2, b2.ravel())
+        net = ReluNet(W1, b1, W2, b2)
     except ValueError as error:
         malformed(str(error))
     return {"units": net.units, "error": sup_error(net).value, "values": net(X)}
@@ -226,7 +230,7 @@ def _line(change: Callable = lambda m, c, bs: (m, c)) -> Callable:
     return answer
 
 
-LAYERS = ((1, 3, 1), (1, 4, 4, 1), (1, 3, 5, 2, 4, 1), (1, 1), (1, 1, 1, 1))
+LAYERS = ((1, 3, 1), (1, 4, 4, 4, 1), (1, 3, 5, 2, 4, 1), (1, 1), (1, 1, 1, 1))
 collapse = _exercise(
     "1.4 Collapse a deep linear net",
     _line(),
@@ -259,7 +263,7 @@ best_line = _exercise(
     _chord(),
     {
         "any": lambda rng: [_interval(rng, *bounds) for bounds in INTERVALS],
-        "whole numbers": lambda rng: [_named(a=0, b=1), _named(a=1, b=3)],
+        "whole numbers": lambda rng: [_named(a=0, b=1), _named(a=1, b=3), _named(a=-2, b=2)],
     },
     {
         "This is the chord, which errs by (b − a)²/4 in the middle.": _chord(0, 1 / 4),
@@ -314,6 +318,7 @@ def _look_at_plot(observation: tuple[Axes, Any], given: Given) -> None:
         malformed(f"expected the axes to be returned, received {describe(returned)}")
     wanted = np.stack(given.args, axis=1)
     found = drawn.through(ax, wanted)
+    swapped = "err" in ax.get_xlabel().lower() and "err" not in ax.get_ylabel().lower()
     logarithms = drawn.through(ax, np.log10(wanted)) or drawn.through(ax, np.log(wanted))
     for holds, otherwise in (
         (drawn.curves(ax), "nothing is to be seen on the axes `ax` that the function was given"),
@@ -324,6 +329,7 @@ def _look_at_plot(observation: tuple[Axes, Any], given: Given) -> None:
         (ax.get_yscale() == "log", f"the vertical axis is {ax.get_yscale()}, not logarithmic"),
         (ax.get_xlabel().strip(), "the horizontal axis has no label"),
         (ax.get_ylabel().strip(), "the vertical axis has no label"),
+        (not swapped, "the labels are exchanged: units go to the right, errors up"),
         (any(curve.joined for curve in found), "the points are not joined by a line"),
         (any(curve.marked for curve in found), "the line has no markers to show the nets measured"),
     ):
