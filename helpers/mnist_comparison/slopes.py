@@ -70,8 +70,8 @@ def value_and_slope(name: str) -> Callable[..., Pass]:
         return _EXACT[name]
 
     def by_autograd(z: Tensor) -> Pass:
-        a, back = torch.func.vjp(activations.get(name).module(), z)
-        return a, *back(torch.ones_like(z))
+        passed = torch.func.vjp(activations.get(name).module(), z)  # the value, and the way back
+        return passed[0], *passed[1](torch.ones_like(z))
 
     def value_and_slope(z: Tensor, *beta: Tensor) -> Pass:
         inside = _WIDE.get(name, by_autograd)
