@@ -20,6 +20,7 @@ progress = checklist.progress
 
 Layers = Sequence[NDArray]
 Answer = Callable[..., Any]
+CLOSE: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-6}
 
 
 def _each(draw: Callable[..., Given], *sizes: tuple, **options: bool) -> Kind:
@@ -32,16 +33,12 @@ def _weights(rng: Generator, widths: Sequence[int]) -> list[NDArray]:
 
 
 def _network(rng: Generator, *widths: int, alike: bool = False, dead: bool = False) -> Given:
-    """Return x, weights, slopes and ∂L/∂ŷ.
-
-    The slopes differ from layer to layer, and the steepest of each is below 0. Two rows of W⁽²⁾ may
-    be `alike`, and a unit of the first layer `dead`.
-    """
+    """Return x, weights, slopes, of which each layer's steepest is below 0, and ∂L/∂ŷ."""
     weights = _weights(rng, widths)
     slopes = [rng.uniform(0.2, 0.7, n) * rng.uniform(0.5, 1) for n in widths[1:-1]]
     for d in slopes:
         d[rng.integers(len(d))] = -rng.uniform(0.8, 1.2)
-    if alike:
+    if alike:  # two rows of W⁽²⁾
         weights[1][1] = weights[1][0]
     if dead:
         slopes[0][1] = 0.0
@@ -84,16 +81,10 @@ PASSES: dict[str, Answer] = {
     "The list begins with the last layer, not with layer 1.": lambda *args: _backward(*args)[::-1],
     **{sentence: _stepwise(step) for sentence, step in STEPS.items()},
 }
+WIDTHS = _each(_pass, (3, 3, 3, 3), (3, 5, 4, 2), (4, 3, 1), (2, 4, 3, 5, 4, 2), (4, 2))
 backward = checklist.exercise(
     "5.1 The backward pass",
-    Task(
-        _backward,
-        {"widths": _each(_pass, (3, 3, 3, 3), (3, 5, 4, 2), (4, 3, 1), (2, 4, 3, 5, 4, 2), (4, 2))},
-        PASSES,
-        rtol=1e-5,
-        atol=1e-6,
-        forbidden=[(bounds, "backward")],
-    ),
+    Task(_backward, {"widths": WIDTHS}, PASSES, **CLOSE, forbidden=[(bounds, "backward")]),
 )
 
 
@@ -150,9 +141,7 @@ spectral_norm = checklist.exercise(
 )
 
 
-def _bound(
-    pick: Callable[[Any], Any], stretch: Callable[[NDArray], Any], size: Callable = np.abs
-) -> Answer:
+def _bound(pick: Answer, stretch: Answer, size: Answer = np.abs) -> Answer:
     """Return the answer ‖x‖ · ∏ pick(size(slopes)) stretch(W) · ‖g‖."""
 
     def answer(x: NDArray, weights: Layers, slopes: Layers, g: NDArray) -> float:
@@ -162,7 +151,7 @@ def _bound(
     return answer
 
 
-def _either(pick: Callable[[Any], Any], stretch: Callable[[NDArray], Any]) -> dict[str, Answer]:
+def _either(pick: Answer, stretch: Answer) -> dict[str, Answer]:
     """Return the mistakes that either bound invites."""
     right = _bound(pick, stretch)
     return {
@@ -202,7 +191,7 @@ def _least_not_zero(W: NDArray) -> float:
     return float(values[values > 1e-9 * values[0]][-1]) if len(W) <= W.shape[1] else 0.0
 
 
-STRETCHES: dict[str, Callable[[NDArray], float]] = {
+STRETCHES: dict[str, Answer] = {
     "Where a layer widens, Wᵀ sends some direction to 0.": lambda W: np.linalg.svdvals(W)[-1],
     "A singular value of 0 counts: this is the smallest of the others.": _least_not_zero,
     "A square Wᵀ need not send any direction to 0.": lambda W: _least(W) * (len(W) < W.shape[1]),
@@ -224,8 +213,7 @@ lower_bound = checklist.exercise(
             "This is always 0: put ‖x‖ in front, not (0 … x … 0) as the slides.": lambda *_: 0.0,
             **_either(np.min, _least),
         },
-        rtol=1e-5,
-        atol=1e-6,
+        **CLOSE,
     ),
 )
 
@@ -242,24 +230,16 @@ def _edges(fan_in: int, fan_out: int, variance: float) -> NDArray:
 EDGES: dict[str, Callable[..., NDArray]] = {
     "The factor is the standard deviation, √variance.": lambda n, m, v: _edges(n, m, v**2),
     "These are the edges of WᵀW's eigenvalues; take their roots.": lambda *a: _edges(*a) ** 2,
-    "√n_in − √n_out may be below 0; take |…|.": lambda n, m, v: (
-        _edges(n, m, v) * [np.sign(n - m), 1]
-    ),
-    "√n_out − √n_in may be below 0; take |…|.": lambda n, m, v: (
-        _edges(n, m, v) * [np.sign(m - n), 1]
-    ),
+    "Take |√n_in − √n_out|.": lambda n, m, v: _edges(n, m, v) * [np.sign(n - m), 1],
+    "Take |√n_out − √n_in|.": lambda n, m, v: _edges(n, m, v) * [np.sign(m - n), 1],
     "The two edges are the wrong way round; the smaller comes first.": lambda *a: _edges(*a)[::-1],
     "The roots of fan_in and fan_out are missing.": lambda n, m, v: _edges(n**2, m**2, v),
-    "They are divided by √n_in; the variance counts it.": lambda n, m, v: _edges(n, m, v / n),
 }
 edges = checklist.exercise(
     "5.5 The edges of the spectrum",
     Task(
         spectra.edges,
-        {
-            "one layer": _each(_layer, (64, 100, 0.01)),
-            "fans": _each(_layer, (784, 200, 1e-3), (64, 256, 0.01), (100, 100, 0.02), (9, 4, 1.5)),
-        },
+        {"fans": _each(_layer, (64, 100, 0.01), (784, 200, 1e-3), (100, 100, 0.02), (9, 4, 1.5))},
         EDGES,
         forbidden=[(spectra, "edges")],
     ),
@@ -274,7 +254,7 @@ def _factor(rng: Generator, low: float, high: float, L: int) -> Given:
 
 
 def _chain(c: float, L: int, size: Callable[[float], float] = abs) -> list[NDArray]:
-    """Return the three norms; each matrix on the way counts as one factor, `size` of c."""
+    """Return the three norms, with `size` of c for each matrix on the way."""
     a = np.cumprod([1.0, *[size(c)] * (L - 1)])
     delta = a[-2::-1]
     return [a, delta, delta * a[:-1]]
@@ -301,9 +281,7 @@ CHAINS: dict[str, Answer] = {
     "δ: one factor too many; L−1−l matrices lie between.": _but(1, lambda d, c: c * d),
     "The δ are reversed: for c > 1 they grow towards the input.": _but(1, lambda d, c: d[::-1]),
     "One factor too many: δ⁽ˡ⁾ meets a⁽ˡ⁻¹⁾, not a⁽ˡ⁾.": _but(2, lambda w, c: c * w),
-    "The last is ‖δ⁽ˡ⁾‖ alone; multiply by ‖a⁽ˡ⁻¹⁾‖.": _but(
-        2, lambda w, c: w / c ** np.arange(len(w))
-    ),
+    "The last is ‖δ⁽ˡ⁾‖ alone: ‖a⁽ˡ⁻¹⁾‖ too.": _but(2, lambda w, c: w / c ** np.arange(len(w))),
     "A norm is never negative: where c is, take |c|.": lambda c, L: _chain(c, L, size=float),
 }
 chain = checklist.exercise(
@@ -335,7 +313,7 @@ NO_GRADIENT = Remark(
 
 
 def _value_and_gradients(call: Callable, answer: Callable, given: Given) -> dict:
-    """Return the loss and its gradients, for tensors made here, so that they are reached."""
+    """Return the loss and its gradients, for tensors made here."""
     losses, weights, biases, decay = given.args
     leaf = partial(torch.tensor, dtype=torch.float32, requires_grad=True)
     losses, weights, biases = leaf(losses), [*map(leaf, weights)], [*map(leaf, biases)]
@@ -366,18 +344,15 @@ LOSSES: dict[str, Answer] = {
     "The penalty is missing.": _loss(lambda squares: 0.0),
     "Only the last layer is in the penalty.": _loss(lambda squares: squares[-1]),
 }
+BATCHES = (0.1, 5, 3, 4, 2), (0.0, 4, 3, 2, 2), (0.02, 8, 2, 3, 3, 3, 1), (0.5, 3, 3, 3)
 regularised_loss = checklist.exercise(
     "5.7 Weight decay",
     Task(
         _loss(),
-        {
-            "two layers": _each(_batch_of_losses, (0.1, 5, 3, 4, 2), (0.0, 4, 3, 2, 2)),
-            "three, and one": _each(_batch_of_losses, (0.02, 8, 2, 3, 3, 3, 1), (0.5, 3, 3, 3)),
-        },
+        {"batches": _each(_batch_of_losses, *BATCHES)},
         LOSSES,
         observe=_value_and_gradients,
-        rtol=1e-5,
-        atol=1e-6,
+        **CLOSE,
     ),
 )
 
@@ -411,24 +386,14 @@ NORMALISATIONS: dict[str, Answer] = {
     "An eps is added to the variance; here it shows.": _by(lambda z: np.sqrt(_std(z) ** 2 + 1e-5)),
     "An eps is added to the deviation; here it shows.": _by(lambda z: _std(z) + 1e-5),
 }
+SHAPES = (4, 6, 1.0), (1, 5, 3.0), (3, 3, 1.0), (2, 40, 1.0), (4, 6, 1e-3), (3, 9, 1e-8)
 layer_norm = checklist.exercise(
     "5.8 Layer normalisation",
     Task(
         _layer_norm,
-        {
-            "z": _each(
-                _batch,
-                (4, 6, 1.0),
-                (1, 5, 3.0),
-                (3, 3, 1.0),
-                (2, 40, 1.0),
-                (4, 6, 1e-3),
-                (3, 9, 1e-8),
-            )
-        },
+        {"z": _each(_batch, *SHAPES)},
         NORMALISATIONS,
-        rtol=1e-5,
-        atol=1e-6,
+        **CLOSE,
         forbidden=[(normalization, "layer_norm")],
     ),
 )
