@@ -9,12 +9,13 @@ import inspect
 import io
 import linecache
 import random
+import sys
 import traceback
 import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
-from typing import Any, NoReturn
+from functools import cache, partial
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -22,7 +23,7 @@ import numpy as np
 import torch
 from IPython import get_ipython
 
-from helpers.differences import Finding, State, arguments, describe, malformed, wrong
+from helpers.differences import Finding, State, arguments, describe, detached, malformed, wrong
 
 
 class Delegated(BaseException):
@@ -53,11 +54,12 @@ def caller(
 
     def call(function: Callable, *args: Any, **kwargs: Any) -> Any:
         given, named = copy.deepcopy((args, kwargs))
-        listening = contextlib.nullcontext() if heard is None else _listening(heard, answer)
-        if heard is not None and hasattr(function, "__wrapped__"):
-            function = inspect.unwrap(function)  # np.errstate as a decorator
         try:
-            with _without(forbidden, answer), listening:
+            with contextlib.ExitStack() as undo:
+                _forbid(undo, forbidden, answer)
+                if heard is not None:
+                    function = inspect.unwrap(function)  # np.errstate as a decorator
+                    _listen(undo, heard, answer)
                 value = function(*given, **named)
         except NotImplementedError as error:
             raise Finding(State.NOT_ATTEMPTED, _other_stub(error, answer)) from None
@@ -115,35 +117,26 @@ def _functions(answer: Any) -> list[types.FunctionType]:
     return [part for part in bare if isinstance(part, types.FunctionType)]
 
 
-@contextlib.contextmanager
-def _without(forbidden: Sequence[tuple], answer: Any) -> Iterator[None]:
+def _forbid(undo: contextlib.ExitStack, forbidden: Sequence[tuple], answer: Any) -> None:
     """Put a guard in the place of what an answer may not call, by whatever name it knows it."""
-    with contextlib.ExitStack() as undo:
-        for owner, name, *when in forbidden:
-            original = getattr(owner, name)
-            label = f"{owner.__name__.removeprefix('helpers.')}.{name}"
-            if isinstance(original, types.FunctionType) and not original.__closure__ and not when:
-                # Whatever name the answer knows it by, it is this function: its code is replaced.
-                undo.callback(setattr, original, "__code__", original.__code__)
-                original.__code__ = _guarding(label)
-            else:
-                _replace(undo, owner, name, _guard(label, original, *when), answer)
-        yield
+    for owner, name, *when in forbidden:
+        original = getattr(owner, name)
+        label = f"{owner.__name__.removeprefix('helpers.')}.{name}"
+        if isinstance(original, types.FunctionType) and not original.__closure__ and not when:
+            # Whatever name the answer knows it by, it is this function: its code is replaced, by
+            # that of a function that stands alone.
+            space: dict[str, Any] = {}
+            imported = "from helpers.calling import Delegated"
+            exec(f"def guard(*_, **__):\n {imported}\n raise Delegated({label!r})", space)
+            undo.callback(setattr, original, "__code__", original.__code__)
+            original.__code__ = space["guard"].__code__
+        else:
+            _replace(undo, owner, name, _guard(label, original, *when), answer)
 
 
-def _guarding(label: str) -> types.CodeType:
-    space: dict[str, Any] = {}
-    exec(  # a function that stands alone, so that its code can be put into another
-        "def guard(*_, **__):\n    from helpers.calling import Delegated\n"
-        f"    raise Delegated({label!r})",
-        space,
-    )
-    return space["guard"].__code__
-
-
-def _guard(label: str, original: Callable, when: Callable[..., bool] | None = None) -> Callable:
+def _guard(label: str, original: Callable, *when: Callable[..., bool]) -> Callable:
     def guard(*args: Any, **kwargs: Any) -> Any:
-        if when is None or when(*args, **kwargs):
+        if all(condition(*args, **kwargs) for condition in when):
             raise Delegated(label)
         return original(*args, **kwargs)
 
@@ -164,21 +157,14 @@ def _replace(undo: contextlib.ExitStack, owner: Any, name: str, new: Any, answer
             space[known] = new
 
 
-@contextlib.contextmanager
-def _unheard(**_: Any) -> Iterator[None]:
-    """Stand in for `np.errstate` while a check listens for overflows: silence nothing."""
-    yield
-
-
-@contextlib.contextmanager
-def _listening(heard: list[str], answer: Any) -> Iterator[None]:
+def _listen(undo: contextlib.ExitStack, heard: list[str], answer: Any) -> None:
     """Record each overflow, division by zero and invalid operation, though they be silenced."""
-    with contextlib.ExitStack() as undo:
-        state = np.errstate(all="call", under="ignore", call=lambda event, _: heard.append(event))
-        undo.enter_context(state)
-        _replace(undo, np, "errstate", _unheard, answer)
-        _replace(undo, np, "seterr", lambda **_: np.geterr(), answer)
-        yield
+    errstate = np.errstate
+    undo.enter_context(
+        errstate(all="call", under="ignore", call=lambda event, _: heard.append(event))
+    )
+    _replace(undo, np, "errstate", lambda **_: errstate(), answer)
+    _replace(undo, np, "seterr", lambda **_: np.geterr(), answer)
 
 
 @cache
@@ -195,7 +181,7 @@ def own_state() -> Iterator[None]:
     """Run the block under fixed global settings, unheard; then all is as the student had it."""
     python, numpy, dtype = random.getstate(), np.random.get_state(), torch.get_default_dtype()
     figures = set(plt.get_fignums())
-    with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as undo:
         for context in (
             contextlib.redirect_stdout(io.StringIO()),
             contextlib.redirect_stderr(io.StringIO()),
@@ -205,13 +191,13 @@ def own_state() -> Iterator[None]:
             torch.random.fork_rng(devices=[]),
             mpl.rc_context(),
         ):
-            stack.enter_context(context)
-        stack.callback(random.setstate, python)
-        stack.callback(np.random.set_state, numpy)
-        stack.callback(torch.set_default_dtype, dtype)
-        stack.callback(_close_figures, figures)
+            undo.enter_context(context)
+        undo.callback(random.setstate, python)
+        undo.callback(np.random.set_state, numpy)
+        undo.callback(torch.set_default_dtype, dtype)
+        undo.callback(lambda: list(map(plt.close, set(plt.get_fignums()) - figures)))
         if shell := get_ipython():  # where exit() would end the kernel
-            _replace(stack, shell, "ask_exit", _exit, None)
+            _replace(undo, shell, "ask_exit", partial(sys.exit, "exit() was called"), None)
         warnings.simplefilter("ignore")
         mpl.rcdefaults()
         torch.set_default_dtype(torch.float32)
@@ -219,24 +205,10 @@ def own_state() -> Iterator[None]:
         yield
 
 
-def _close_figures(kept: set[int]) -> None:
-    for number in set(plt.get_fignums()) - kept:
-        plt.close(number)
-
-
-def _exit() -> NoReturn:
-    raise SystemExit("exit() was called")
-
-
-def _same(before: object, after: object) -> bool:
-    if isinstance(before, torch.Tensor) and isinstance(after, torch.Tensor):
-        return before.shape == after.shape and torch.equal(
-            before.detach().nan_to_num(), after.detach().nan_to_num()
-        )
-    if isinstance(before, np.ndarray) and isinstance(after, np.ndarray):
-        return before.shape == after.shape and np.array_equal(
-            before, after, equal_nan=before.dtype.kind in "fc"
-        )
+def _same(before: Any, after: Any) -> bool:
+    if isinstance(before, (torch.Tensor, np.ndarray)) and type(before) is type(after):
+        old, new = detached(before), detached(after)
+        return np.array_equal(old, new, equal_nan=old.dtype == new.dtype and old.dtype.kind in "fc")
     if isinstance(before, (list, tuple)) and isinstance(after, (list, tuple)):
         return len(before) == len(after) and all(map(_same, before, after))
     if isinstance(before, dict) and isinstance(after, dict):

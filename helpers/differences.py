@@ -98,7 +98,7 @@ def difference(received: Any, expected: Sequence[Any], rtol: float, atol: float)
         said = f"expected {describe(first)}, received {describe(received)}"
         return Fault(State.WRONG, said)
     else:
-        return _numbers_differ(received, [np.asarray(_detached(e)) for e in expected], rtol, atol)
+        return _numbers_differ(received, [np.asarray(detached(e)) for e in expected], rtol, atol)
     for said, got, wanted in parts:
         if fault := difference(got, wanted, rtol, atol):
             return Fault(fault.state, said + fault.what, fault.index, fault.shape)
@@ -140,7 +140,8 @@ def apart(expected: Any, received: Any) -> tuple[str, str]:
     return texts
 
 
-def _detached(value: Any) -> Any:
+def detached(value: Any) -> Any:
+    """Return a tensor as an array, and anything else as it is."""
     if isinstance(value, torch.Tensor):
         return value.detach().cpu().resolve_conj().numpy()
     return value
@@ -154,8 +155,8 @@ def as_array(value: Any) -> NDArray:
     """
     try:
         if isinstance(value, (list, tuple)):
-            value = [_detached(part) for part in value]
-        array = np.asarray(_detached(value))
+            value = [detached(part) for part in value]
+        array = np.asarray(detached(value))
     except (TypeError, ValueError, RuntimeError):
         array = np.asarray(None)
     if array.dtype.kind not in "biufc":
@@ -166,7 +167,7 @@ def as_array(value: Any) -> NDArray:
 def describe(value: Any) -> str:
     """Return a short text for a value: numbers to six digits, long arrays abridged, or its type."""
     if isinstance(value, torch.Tensor):
-        array = describe(_detached(value))
+        array = describe(detached(value))
         return f"tensor({array})" if value.ndim else array
     if isinstance(value, (bool, np.bool_)):
         return str(value)

@@ -22,7 +22,7 @@ from IPython import get_ipython
 from numpy.random import Generator
 
 from helpers.calling import attempted, caller, own_state, warm_up
-from helpers.differences import Finding, State, arguments, difference, wrong
+from helpers.differences import Fault, Finding, State, arguments, difference, wrong
 from helpers.limits import TimeLimit, limits
 
 SECONDS = 10.0  # processor time that one check gives the student's code
@@ -31,19 +31,15 @@ VISIBLE, HIDDEN = (0,), (1, 2, 3)  # seeds of the check under an exercise and of
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one check found: the exercise, its state, and what to tell the student."""
+    """What one check found; as a string, the lines that the student reads."""
 
     exercise: str
     state: State
     message: str = ""
 
     def __str__(self) -> str:
-        """Return the lines that the student reads."""
         head = f"{self.state.value}: {self.exercise}"
         return head + "".join(f"\n    {line}" for line in self.message.splitlines())
-
-
-# --- what an exercise is --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -52,11 +48,10 @@ class Given:
 
     args: tuple
     kwargs: Mapping[str, Any] = field(default_factory=dict)
-    said: str = ""
+    said: str = ""  # the words for it; by default its arguments
     note: str = ""  # what a message about one element of the first argument adds
 
     def __str__(self) -> str:
-        """Return the words for it; by default its arguments."""
         return self.said or arguments(self.args, self.kwargs)
 
 
@@ -82,16 +77,8 @@ class Task:
             lists and dictionaries of them. It must call the answer by way of `call` alone.
         verify: (observation, given) raises `Finding`; stands in for the comparison with the
             reference where many answers are right.
-        rtol: relative tolerance.
-        atol: absolute tolerance.
-        single: tolerances, relative and absolute, where an input is float32.
-        elementwise: whether a message may quote the one element of the input that differs.
-        silent: whether an overflow or an invalid operation on the way is a fault of its own.
         forbidden: what the answer may not call, each as (owner, name), a module or class and the
             attribute that holds it; a third entry, called with the arguments, says when.
-        name: the function's name, which messages need where an exercise has several tasks.
-        hint: a sentence for any wrong answer that no mistake explains.
-        a_class: whether a class is asked for.
     """
 
     reference: Callable | tuple[Callable, ...]
@@ -101,36 +88,29 @@ class Task:
     verify: Callable[[Any, Given], None] | None = None
     rtol: float = 1e-7
     atol: float = 1e-9
-    single: tuple[float, float] = (2e-4, 2e-6)
-    elementwise: bool = False
-    silent: bool = False
+    single: tuple[float, float] = (2e-4, 2e-6)  # rtol and atol where an input is float32
+    elementwise: bool = False  # may a message quote the one element of the input that differs?
+    silent: bool = False  # is an overflow or invalid operation on the way a fault of its own?
     forbidden: Sequence[tuple] = ()
-    name: str = ""
-    hint: str = ""
-    a_class: bool = False
-
-    @property
-    def references(self) -> tuple[Callable, ...]:
-        """The right implementations."""
-        return self.reference if isinstance(self.reference, tuple) else (self.reference,)
+    name: str = ""  # of the function; messages need it where an exercise has several tasks
+    hint: str = ""  # a sentence for any wrong answer that no mistake explains
+    a_class: bool = False  # is a class asked for?
 
     def draw(self, rng: Generator) -> list[Given]:
         """Return inputs of every kind; of the first twice, as an answer may remember the last."""
-        drawn: list[Given] = []
-        for kind in [*list(self.kinds.values())[:1], *self.kinds.values()]:
-            one = kind(rng)
-            for given in one if isinstance(one, list) else [one]:
-                drawn.append(given if isinstance(given, Given) else Given(tuple(given)))
-        return drawn
+        first, *others = self.kinds.values()
+        drawn = [kind(rng) for kind in (first, first, *others)]
+        each = [given for one in drawn for given in (one if isinstance(one, list) else [one])]
+        return [given if isinstance(given, Given) else Given(tuple(given)) for given in each]
 
     def observed(self, implementation: Callable, given: Given) -> Any:
-        """Return the observation of a reference or a mistake; an error is an observation, too."""
+        """Return the observation of a reference or a mistake, or the name of the error raised."""
         try:
             with np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 return self.observe(_trusted, implementation, given)
         except Exception as error:  # noqa: BLE001 - a wrong implementation may do anything
-            return f"{type(error).__name__}"
+            return type(error).__name__
 
     def tolerances(self, given: Given) -> tuple[float, float]:
         """Return the relative and the absolute tolerance for this input."""
@@ -141,10 +121,9 @@ class Task:
     def judge(self, answer: Callable, rng: Generator) -> None:
         """Raise `Finding` unless the answer is right on inputs of every kind."""
         attempted(answer, self.a_class)
-        inputs = self.draw(rng)
         seen: list[tuple[Given, Any]] = []
         first: Finding | None = None
-        for given in inputs:
+        for given in self.draw(rng):
             heard: list[str] | None = [] if self.silent else None
             try:
                 received = self._observed(caller(answer, self.forbidden, heard), answer, given)
@@ -161,7 +140,13 @@ class Task:
                 except Finding as finding:
                     first = finding
         if first is not None:
-            raise Finding(first.state, self._explained(str(first), seen))
+            named = [
+                sentence
+                for sentence, mistake in self.mistakes.items()
+                if all(self._differ(received, given, mistake) is None for given, received in seen)
+            ]
+            reason, hint = (named[0], "") if len(named) == 1 else ("", self.hint)
+            raise Finding(first.state, "\n".join(filter(None, [reason, str(first), hint])))
 
     def _observed(self, call: Callable, answer: Callable, given: Given) -> Any:
         try:
@@ -174,28 +159,15 @@ class Task:
 
     def compare(self, received: Any, given: Given) -> None:
         """Raise `Finding` unless the observation is a right one."""
+        references = self.reference if isinstance(self.reference, tuple) else (self.reference,)
         if self.verify:
             self.verify(received, given)
-            return
-        rtol, atol = self.tolerances(given)
-        expected = [self.observed(reference, given) for reference in self.references]
-        fault = difference(received, expected, rtol, atol)
-        if fault:
+        elif fault := self._differ(received, given, *references):
             raise Finding(fault.state, fault.told(given, self.elementwise))
 
-    def _explained(self, said: str, seen: Sequence[tuple[Given, Any]]) -> str:
-        named = [
-            sentence
-            for sentence, implementation in self.mistakes.items()
-            if all(self.agrees(implementation, *place) for place in seen)
-        ]
-        reason = named[0] if len(named) == 1 else ""
-        return "\n".join(filter(None, [reason, said, "" if reason else self.hint]))
-
-    def agrees(self, implementation: Callable, given: Given, received: Any) -> bool:
-        """Whether an implementation's observation is the one received."""
-        rtol, atol = self.tolerances(given)
-        return difference(received, [self.observed(implementation, given)], rtol, atol) is None
+    def _differ(self, received: Any, given: Given, *implementations: Callable) -> Fault | None:
+        expected = [self.observed(implementation, given) for implementation in implementations]
+        return difference(received, expected, *self.tolerances(given))
 
 
 def _overflow(event: str, given: Given) -> str:
@@ -209,19 +181,17 @@ def _trusted(function: Callable, *args: Any, **kwargs: Any) -> Any:
     return function(*given, **named)
 
 
+@dataclass(eq=False)
 class Check:
-    """One exercise's check: call it under the exercise with the student's answers."""
+    """One exercise's check: call it under the exercise with an answer for each of its tasks."""
 
-    def __init__(self, title: str, *tasks: Task, seconds: float, torch: bool) -> None:
-        """Judge as many answers as there are tasks, in their order; see `Checklist`."""
-        self.title = title
-        self.tasks = tasks
-        self.seconds = seconds
-        self.torch = torch
-        self.latest: Verdict | None = None
+    title: str
+    tasks: tuple[Task, ...]
+    seconds: float  # processor time for one round of draws
+    torch: bool  # see `Checklist`
+    latest: Verdict | None = None
 
     def __repr__(self) -> str:
-        """Return for instance `Check('2.3 Tanh', not attempted yet)`."""
         state = self.latest.state if self.latest else State.NOT_ATTEMPTED
         return f"Check({self.title!r}, {state.value[2:]})"
 
@@ -234,8 +204,8 @@ class Check:
         """Print the verdict on the answers.
 
         Raises:
-            AssertionError: nbgrader is validating or grading, and the answer is not right. Without
-                it a cell that only prints would count as passed.
+            AssertionError: the answer is not right, and nbgrader, to which a cell that only prints
+                has passed, is validating or grading.
         """
         self.latest = self.verdict(*answers)
         print(self.latest)
@@ -243,11 +213,7 @@ class Check:
             raise AssertionError(str(self.latest))
 
     def grade(self, *answers: Any) -> None:
-        """Judge the answers on the hidden test's draws.
-
-        Raises:
-            AssertionError: the answer is not right; the message is what the check would print.
-        """
+        """Raise `AssertionError` with the verdict unless the answers pass the hidden test."""
         verdict = self.verdict(*answers, seeds=HIDDEN)
         if verdict.state is not State.RIGHT:
             raise AssertionError(str(verdict))
@@ -276,13 +242,7 @@ class Checklist:
     """All the checks of one notebook, in order, and how many are done."""
 
     def __init__(self, notebook: str, torch: bool = False) -> None:
-        """Start an empty list.
-
-        Args:
-            notebook: its name.
-            torch: whether answers may use optimisers and the like, which PyTorch imports late;
-                that is then done before the time of the first check starts.
-        """
+        """Start an empty list; with `torch` what PyTorch imports late is not on a check's time."""
         self.notebook = notebook
         self.torch = torch
         self.checks: list[Check] = []
@@ -291,7 +251,7 @@ class Checklist:
 
     def exercise(self, title: str, *tasks: Task, seconds: float = SECONDS) -> Check:
         """Return the check of an exercise with these tasks, added to the list."""
-        self.checks.append(Check(title, *tasks, seconds=seconds, torch=self.torch))
+        self.checks.append(Check(title, tasks, seconds, self.torch))
         return self.checks[-1]
 
     def progress(self) -> None:
@@ -304,11 +264,7 @@ class Checklist:
 
 @contextlib.contextmanager
 def waits_for(*exercises: str) -> Iterator[None]:
-    """Run the cell's lines; where a stub among them is still empty, say which answer they wait for.
-
-    Args:
-        exercises: the names, as the student knows them, of the answers that the lines use.
-    """
+    """Run the cell's lines; where a stub among them is empty, say which answers they wait for."""
     try:
         yield
     except NotImplementedError:
@@ -319,11 +275,10 @@ def _name_error(shell: Any, kind: type, error: NameError, tb: Any, tb_offset: in
     """Tell a check that is run before its answer exists what to do; show any other NameError."""
     last = traceback.extract_tb(tb)[-1]
     called = re.match(r"check\.(\w+)\(", last.line or "")
-    if called is None or not re.match(r"<(module|cell line: \d+)>", last.name):
-        shell.showtraceback((kind, error, tb), tb_offset=tb_offset)
-    elif os.environ.get("NBGRADER_EXECUTION"):
-        shell.showtraceback((kind, error, tb), tb_offset=tb_offset)
-    else:
-        title = getattr(shell.user_ns.get("check"), called[1], None)
+    in_cell = re.match(r"<(module|cell line: \d+)>", last.name)
+    if called and in_cell and not os.environ.get("NBGRADER_EXECUTION"):
+        title = getattr(getattr(shell.user_ns.get("check"), called[1], None), "title", "")
         message = f"{error.name} is not defined: run the cell with your answer first."
-        print(Verdict(getattr(title, "title", ""), State.NOT_ATTEMPTED, message))
+        print(Verdict(title, State.NOT_ATTEMPTED, message))
+    else:
+        shell.showtraceback((kind, error, tb), tb_offset=tb_offset)

@@ -32,9 +32,7 @@ class TimeLimit(BaseException):
 def limits(seconds: float, extra_bytes: int = EXTRA_BYTES) -> Iterator[None]:
     """Run the block for at most `seconds` of processor time, or 12 times that of waiting.
 
-    Args:
-        seconds: of this process, all its threads together.
-        extra_bytes: new address space that the block may take.
+    Counted are all threads of this process; `extra_bytes` is what address space it may add.
 
     Raises:
         TimeLimit: the time is up.
@@ -42,32 +40,28 @@ def limits(seconds: float, extra_bytes: int = EXTRA_BYTES) -> Iterator[None]:
     """
     worked = f"still running after {seconds:g} seconds of work; is there an endless loop?"
     waited = f"still waiting after {WAITING * seconds:g} seconds; what does it wait for?"
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(_memory_limit(extra_bytes))
+    with contextlib.ExitStack() as undo:
+        _limit_memory(undo, extra_bytes)
         if threading.current_thread() is not threading.main_thread():
             pass  # neither signals nor interrupts reach another thread
         elif hasattr(signal, "setitimer"):
-            stack.enter_context(_timer("PROF", "PROF", seconds, worked))
-            stack.enter_context(_timer("REAL", "ALRM", WAITING * seconds, waited))
+            _set_timer(undo, signal.SIGPROF, signal.ITIMER_PROF, seconds, worked)
+            _set_timer(undo, signal.SIGALRM, signal.ITIMER_REAL, WAITING * seconds, waited)
         else:
-            stack.enter_context(_interrupt(seconds, worked, waited))
+            undo.enter_context(_interrupt(seconds, worked, waited))
         yield
 
 
-@contextlib.contextmanager
-def _timer(kind: str, name: str, seconds: float, message: str) -> Iterator[None]:
+def _set_timer(
+    undo: contextlib.ExitStack, number: int, timer: int, seconds: float, message: str
+) -> None:
     def ring(signum: int, frame: FrameType | None) -> None:
         raise TimeLimit(message)
 
-    number, timer = getattr(signal, f"SIG{name}"), getattr(signal, f"ITIMER_{kind}")
-    handler = signal.signal(number, ring)
-    before = signal.setitimer(timer, seconds, 1.0)  # again each second, should code catch it
-    try:
-        yield
-    finally:
-        signal.setitimer(timer, 0)
-        signal.signal(number, handler)
-        signal.setitimer(timer, *before)
+    undo.callback(signal.setitimer, timer, *signal.getitimer(timer))
+    undo.callback(signal.signal, number, signal.signal(number, ring))
+    undo.callback(signal.setitimer, timer, 0)
+    signal.setitimer(timer, seconds, 1.0)  # again each second, should code catch it
 
 
 @contextlib.contextmanager
@@ -98,18 +92,13 @@ def _interrupt(seconds: float, worked: str, waited: str) -> Iterator[None]:
         thread.join()
 
 
-@contextlib.contextmanager
-def _memory_limit(extra_bytes: int) -> Iterator[None]:
+def _limit_memory(undo: contextlib.ExitStack, extra_bytes: int) -> None:
     size = Path("/proc/self/statm")
     if resource is None or not size.exists():
-        yield
         return
     before = resource.getrlimit(resource.RLIMIT_AS)
     pages = int(size.read_text(encoding="ascii").split()[0])
     wanted = pages * resource.getpagesize() + extra_bytes
     ceilings = [limit for limit in before if limit != resource.RLIM_INFINITY]
+    undo.callback(resource.setrlimit, resource.RLIMIT_AS, before)
     resource.setrlimit(resource.RLIMIT_AS, (min([wanted, *ceilings]), before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, before)
