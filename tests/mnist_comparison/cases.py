@@ -167,7 +167,7 @@ GOOD = "ax.set_title(label)"
 
 WRONG = {
     "draw_digits": [
-        (digits("ax.imshow(im)", "ax.set_xlabel(label)"), "the titles are missing"),
+        (digits("ax.imshow(im)", "ax.set_xlabel(label)"), "the label in the title"),
         (digits("ax.pcolormesh(im)", GOOD), "upside down"),
         (digits("ax.imshow(im[:, ::-1])", GOOD), "the picture on axes[0]"),
         (digits("ax.imshow(im > 127)", GOOD), "the picture on axes[0]"),
@@ -183,7 +183,7 @@ WRONG = {
         (split("x[:cut].numpy(), y[:cut], x[cut:used], y[cut:used]", CUT), "ndarray"),
         (split("x[:cut], y[:cut], x[cut:used], y[: used - cut]", CUT), "validation_y"),
         (split("x[:cut], x[cut:used], y[:cut], y[cut:used]", CUT), ""),
-        (split("x[:cut], y[:cut], x[cut:used]", CUT), "expected four parts"),
+        (split("x[:cut], y[:cut], x[cut:used]", CUT), "expected (train_x, train_y"),
         (
             split("x[p[:cut]], y[p[:cut]], x[cut:used], y[cut:used]", CUT, "p = y[:cut].argsort()"),
             "",
@@ -193,13 +193,13 @@ WRONG = {
     "mish": [
         (mish("F.mish(z)"), "it uses torch.nn.functional.mish"),
         (mish("nn.Mish()(z)"), "it uses torch.nn.functional.mish"),
-        (mish("(z * F.softplus(z).tanh()).double()"), "forward: for z"),
+        (mish("(z * F.softplus(z).tanh()).double()"), "but the value is a tensor of torch.float64"),
         (mish("(z.float() * F.softplus(z.float()).tanh()).to(z)"), "forward: expected"),
         (mish("z * ((1 + z.exp())**2 - 1) / ((1 + z.exp())**2 + 1)"), "e^|z| is infinite"),
         (mish(slope="g.mul_(t + z * (1 - t**2) * s)"), "changed its input in place"),
         (mish(slope="g * (t * z / z + z * (1 - t**2) * s)"), "received nan"),
         (mish(slope="g * (t + z * (1 - t**2) * s).round(decimals=5)"), ""),
-        (mish(slope="g, g"), "must return a gradient for z; received one, one"),
+        (mish(slope="g, g"), "expected (backward's gradient for z), received"),
         (
             mish()
             .replace("ctx.save_for_backward(z)", "Mish.z = z")
@@ -217,8 +217,8 @@ WRONG = {
         (swish(by_beta="(g * i * z).sum(0)"), "a table"),
         (swish(by_beta="(g * i * beta * z / beta).sum()"), "received nan"),
         (swish(by_beta="(g * i * z).sum().reshape(1)"), "received shape (1,)"),
-        (swish(by_beta="None"), "must return a gradient for z and one for β"),
-        (swish(by_beta=""), "must return a gradient for z and one for β"),
+        (swish(by_beta="None"), "gradient for β: expected numbers"),
+        (swish(by_beta=""), "expected (backward's gradient for z, backward's"),
         (
             swish()
             .replace(
@@ -232,24 +232,27 @@ WRONG = {
         ("def build_network(make_unit):\n    return mlp(MNIST_SIZES, make_unit)", "networks.mlp"),
         (network(A, U, B, U, C, "nn.LogSoftmax(1)"), "logits: expected"),
         (network(A, U, "nn.Dropout(0.2)", B, U, C), "logits: expected"),
-        (network(A, U, B, U, "nn.Linear(64, 10, bias=False)"), "expected weights and biases"),
+        (network(A, U, B, U, "nn.Linear(64, 10, bias=False)"), "weights and biases: expected"),
         (network(A, U, "nn.Linear(200, 64)", U, "C") + f"\nC = {C}", "two networks share"),
         (network_with("return self.c(self.u(self.b(self.u(self.a(x)))))"), "units: expected"),
         (network_with("return self.c(self.v(self.b(self.u(self.a(x))))).detach()"), "no gradient"),
-        (network_with("return self.c(self.v(self.b(self.u(self.a(x)).detach())))"), "the gradient"),
+        (
+            network_with("return self.c(self.v(self.b(self.u(self.a(x)).detach())))"),
+            "the gradients",
+        ),
         (network_with("return self.c(self.v(self.b(self.u(self.a(x))))).squeeze()"), "logits"),
         (network_with("return self.c(self.v(self.b(self.made()(self.a(x)))))"), ""),
         (network(A, U, B, U, C).replace("return", "return lambda x: x,"), "expected an nn.Module"),
     ],
     "descent_step": [
-        (step(result="loss"), "received a tensor; use .item()"),
-        (step(result="loss.detach()"), "received a tensor; use .item()"),
+        (step(result="loss"), "use .item()"),
+        (step(result="loss.detach()"), "use .item()"),
         (step(result="round(loss.item(), 3)"), "loss returned by step 1"),
-        (step(loss="F.cross_entropy(model(x[:64]), y[:64])"), "examples 1500"),
-        (step(loss="F.nll_loss(model(x).softmax(1).log(), y)"), "for raw pixels"),
+        (step(loss="F.cross_entropy(model(x[:64]), y[:64])"), "1500 examples"),
+        (step(loss="F.nll_loss(model(x).softmax(1).log(), y)"), "on raw pixels"),
         (step(loss="F.cross_entropy(model(x).softmax(1), y)"), ""),
-        (step(change="lr * p.grad.clamp(-5, 5)"), "for raw pixels"),
-        (step(parameters="[*model.parameters()][:2]"), "three layers"),
+        (step(change="lr * p.grad.clamp(-5, 5)"), "on raw pixels"),
+        (step(parameters="[*model.parameters()][:2]"), "5 → 8 → 6 → 3"),
         (step_by("torch.optim.SGD(model.parameters(), lr=lr, weight_decay=1e-4)"), ""),
         (step_by("torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)", "", "lr /= 2"), ""),
         (
@@ -268,6 +271,10 @@ WRONG = {
         (shown("losses if (losses <= 100).all() else np.fmin(losses, 100)"), "make a copy"),
         (shown("np.fmin(losses, 100, out=losses)"), "changed its input in place"),
         (shown("np.clip(np.nan_to_num(losses, nan=100), 0.01, 100)"), ""),
+        (
+            "from helpers.mnist_comparison import plots\n" + shown("plots.clipped(losses)"),
+            "it uses mnist_comparison.plots.clipped",
+        ),
         (shown("np.minimum(losses, 100) if not np.isnan(losses).any() else losses * 0 + 100"), ""),
     ],
     "choose_rate": [
