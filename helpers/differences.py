@@ -24,7 +24,6 @@ class Finding(Exception):  # noqa: N818 - a result on its way up, not an error
     """Ends a judgement with a state other than right."""
 
     def __init__(self, state: State, message: str = "") -> None:
-        """Keep the state and the message for the verdict."""
         super().__init__(message)
         self.state = state
 
@@ -84,19 +83,12 @@ def difference(received: Any, expected: Sequence[Any], rtol: float, atol: float)
         if size != len(first):
             got = describe(received) if size is None else f"{size}: {describe(received)}"
             return Fault(State.MALFORMED, f"expected {len(first)} values, received {got}")
-        parts = [
-            (
-                f"value {i + 1} of {size}: " if len(first) > 1 else "",
-                received[i],
-                [e[i] for e in expected],
-            )
-            for i in range(len(first))
-        ]
+        told = [f"value {i} of {size}: " for i in range(1, len(first) + 1)] if size != 1 else [""]
+        parts = [(told[i], received[i], [e[i] for e in expected]) for i in range(len(first))]
     elif isinstance(first, (str, bool)) or first is None:
         if any(type(received) is type(e) and received == e for e in expected):
             return None
-        said = f"expected {describe(first)}, received {describe(received)}"
-        return Fault(State.WRONG, said)
+        return Fault(State.WRONG, f"expected {describe(first)}, received {describe(received)}")
     else:
         return _numbers_differ(received, [np.asarray(detached(e)) for e in expected], rtol, atol)
     for said, got, wanted in parts:
@@ -142,21 +134,15 @@ def apart(expected: Any, received: Any) -> tuple[str, str]:
 
 def detached(value: Any) -> Any:
     """Return a tensor as an array, and anything else as it is."""
-    if isinstance(value, torch.Tensor):
-        return value.detach().cpu().resolve_conj().numpy()
-    return value
+    is_tensor = isinstance(value, torch.Tensor)
+    return value.detach().cpu().resolve_conj().numpy() if is_tensor else value
 
 
 def as_array(value: Any) -> NDArray:
-    """Return a number, sequence, array or tensor as a NumPy array of numbers.
-
-    Raises:
-        Finding: it is not made of numbers.
-    """
+    """Return a number, sequence, array or tensor as an array; raise `Finding` if it is none."""
     try:
-        if isinstance(value, (list, tuple)):
-            value = [detached(part) for part in value]
-        array = np.asarray(detached(value))
+        sequence = isinstance(value, (list, tuple))
+        array = np.asarray([*map(detached, value)] if sequence else detached(value))
     except (TypeError, ValueError, RuntimeError):
         array = np.asarray(None)
     if array.dtype.kind not in "biufc":
@@ -169,10 +155,10 @@ def describe(value: Any) -> str:
     if isinstance(value, torch.Tensor):
         array = describe(detached(value))
         return f"tensor({array})" if value.ndim else array
-    if isinstance(value, (bool, np.bool_)):
+    if isinstance(value, (bool, np.bool_, int, np.integer)):
         return str(value)
-    if isinstance(value, (int, float, np.number)):
-        return f"{value:.6g}" if not isinstance(value, (int, np.integer)) else str(value)
+    if isinstance(value, (float, np.inexact)):
+        return f"{value:.6g}"
     if isinstance(value, np.ndarray):
         if value.ndim == 0:
             return describe(value[()])

@@ -201,19 +201,14 @@ class Check:
         return self.latest is not None and self.latest.state is State.RIGHT
 
     def __call__(self, *answers: Any) -> None:
-        """Print the verdict on the answers.
-
-        Raises:
-            AssertionError: the answer is not right, and nbgrader, to which a cell that only prints
-                has passed, is validating or grading.
-        """
+        """Print the verdict; for nbgrader, which passes what only prints, raise it unless right."""
         self.latest = self.verdict(*answers)
         print(self.latest)
         if os.environ.get("NBGRADER_EXECUTION") and not self.done:
             raise AssertionError(str(self.latest))
 
     def grade(self, *answers: Any) -> None:
-        """Raise `AssertionError` with the verdict unless the answers pass the hidden test."""
+        """Raise `AssertionError` with the verdict unless it is right on the hidden test's draws."""
         verdict = self.verdict(*answers, seeds=HIDDEN)
         if verdict.state is not State.RIGHT:
             raise AssertionError(str(verdict))

@@ -1,9 +1,8 @@
 """Limits on processor time and memory for a student's code while a check runs it.
 
-An endless loop ends in `TimeLimit` and an enormous allocation in `MemoryError`, so that the kernel
-lives on. What counts is the process's own time at work, so a busy machine makes no difference; code
-that waits instead of working ends by the clock, later. Memory is limited where Linux tells the
-process's size.
+An endless loop ends in `TimeLimit` and, on Linux, an enormous allocation in `MemoryError`, so that
+the kernel lives on. What counts is the process's own time at work, so a busy machine makes no
+difference; code that waits instead of working ends by the clock, later.
 """
 
 import _thread
