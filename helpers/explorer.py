@@ -70,7 +70,7 @@ class Explorer(widgets.VBox):
         self.controls = dict(controls)
         self._redraw = redraw
         self._painter = Painter(figure)
-        self._first = {name: control.value for name, control in controls.items()}
+        first = {name: control.value for name, control in controls.items()}
         self._picture = Picture(format="png", layout={"max_width": "100%", "object_fit": "contain"})
         self._words = widgets.HTML()
         self._setting = False
@@ -80,15 +80,12 @@ class Explorer(widgets.VBox):
             control.style.description_width = "initial"
             control.tooltip = control.description  # else its label is said to mean "null"
             control.observe(self._changed, names="value")
-        buttons = [
-            self._button(label, act)
-            for label, act in {**(actions or {}), "Reset": self._reset}.items()
-        ]
-        row = widgets.HBox(
-            [*self.controls.values(), *buttons],
-            layout={"flex_flow": "row wrap", "align_items": "center"},
-        )
-        super().__init__([row, self._picture, self._words])
+        row = [*self.controls.values()]
+        for label, act in {**(actions or {}), "Reset": lambda: first}.items():
+            row.append(widgets.Button(description=label))
+            row[-1].on_click(lambda _, act=act: self.set(**act()))
+        layout = {"flex_flow": "row wrap", "align_items": "center"}
+        super().__init__([widgets.HBox(row, layout=layout), self._picture, self._words])
         self.update()
 
     @property
@@ -121,14 +118,6 @@ class Explorer(widgets.VBox):
         if not self._setting:
             self.update()
 
-    def _reset(self) -> Mapping[str, Any]:
-        return self._first
-
-    def _button(self, label: str, act: Callable[[], Mapping[str, Any]]) -> widgets.Button:
-        button = widgets.Button(description=label)
-        button.on_click(lambda _: self.set(**act()))
-        return button
-
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
@@ -137,26 +126,23 @@ class Explorer(widgets.VBox):
 
 
 class Painter:
-    """Draws one figure again and again; a redraw gives what drawing it whole would give."""
+    """Draws one figure again and again; a redraw gives what drawing it whole would give.
+
+    The figure is not one of pyplot's, and its layout stays what it is at the first drawing. After
+    that an axes' data, limits, scales, ticks, titles and names may change, not the rest of its
+    frame.
+    """
 
     def __init__(self, figure: Figure) -> None:
-        """Take over the figure; its layout is settled at the first drawing and then kept.
-
-        Args:
-            figure: a figure that is not one of pyplot's. Between drawings an axes' data, limits,
-                scales, ticks, title and names of axes may change, and no other part of its frame.
-        """
         self._figure = figure
         self._canvas = FigureCanvasAgg(figure)
         self._frames: dict[Axes, dict[tuple, Any]] = {}  # by state; None where drawn just once
-        self._settled = False
 
     def png(self) -> bytes:
         """Return the figure as it now is, as the bytes of a PNG file."""
-        if not self._settled:
+        if not self._frames:
             self._canvas.draw()
             self._figure.set_layout_engine("none")  # again and again it would cost every redraw
-            self._settled = True
         renderer = self._canvas.get_renderer()
         renderer.clear()
         self._figure.patch.draw(renderer)
