@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,12 +24,10 @@ from matplotlib.typing import ColorType
 
 from helpers import activations
 
-STYLE_SHEET = Path(__file__).with_name("course.mplstyle")
-
 
 def use_style() -> None:
     """Apply the course's style sheet to every figure made from now on."""
-    plt.style.use(os.fspath(STYLE_SHEET))
+    plt.style.use(os.fspath(Path(__file__).with_name("course.mplstyle")))
 
 
 def axes_or_new(ax: Axes | None) -> Axes:
@@ -37,11 +36,7 @@ def axes_or_new(ax: Axes | None) -> Axes:
 
 
 def unit_style(name: str) -> dict:
-    """Return the colour, line style and label that the named unit has in every figure.
-
-    Raises:
-        ValueError: no unit is called so.
-    """
+    """Return the colour, line style and label that the named unit has in every figure."""
     unit = activations.get(name)
     return {"color": unit.color, "linestyle": unit.linestyle, "label": unit.label}
 
@@ -55,19 +50,17 @@ def contrast_on_white(color: ColorType) -> float:
 
 def text_color(color: ColorType) -> tuple[float, float, float]:
     """Return the colour, darkened where it takes that to have text's contrast on white, 4.5."""
-    red, green, blue = to_rgb(color)
-    while contrast_on_white((red, green, blue)) < 4.5:
-        red, green, blue = 0.98 * red, 0.98 * green, 0.98 * blue
-    return red, green, blue
+    rgb = to_rgb(color)
+    while contrast_on_white(rgb) < 4.5:
+        rgb = 0.98 * rgb[0], 0.98 * rgb[1], 0.98 * rgb[2]
+    return rgb
 
 
 def label_lines(ax: Axes, lines: Sequence[Line2D] | None = None, pad: float = 6) -> None:
     """Write each line's label beside its last finite point, apart enough to be read.
 
-    The labels are tied to the data, so they stay in place when the layout is settled.
-
     Args:
-        ax: axes whose lines are labelled; its limits should be final.
+        ax: axes whose lines are labelled; its limits should be final, its layout need not be.
         lines: the lines to label, by default all that have a label.
         pad: distance from the line's end to its label, in points.
     """
@@ -81,8 +74,7 @@ def label_lines(ax: Axes, lines: Sequence[Line2D] | None = None, pad: float = 6)
         if drawn.size and not str(line.get_label()).startswith("_"):
             ends.append((place[drawn[-1], 1] * points, data[drawn[-1]], line))
     ends.sort(key=lambda end: end[0])
-    needed = 1.15 * plt.rcParams["font.size"]  # points from label to label
-    heights = _apart([end[0] for end in ends], needed)
+    heights = _apart([end[0] for end in ends], needed=1.15 * plt.rcParams["font.size"])
     for (own, xy, line), height in zip(ends, heights, strict=True):
         ax.annotate(
             str(line.get_label()),
@@ -120,16 +112,11 @@ def show(figure: Figure | Axes, alt: str) -> None:
 
     Args:
         figure: the figure, or any of its axes.
-        alt: one or two sentences that say what the figure shows, for readers who cannot see it.
-
-    Raises:
-        ValueError: `alt` is empty.
+        alt: one or two sentences that say what the figure shows; a ValueError if there are none.
     """
     if not alt.strip():
         raise ValueError("alt is empty; say in a sentence what the figure shows")
-    whole = figure.get_figure(root=True) if isinstance(figure, Axes) else figure
-    if whole is None:
-        raise ValueError("the axes belong to no figure")
+    whole: Any = figure.get_figure(root=True) if isinstance(figure, Axes) else figure
     code = base64.b64encode(png(whole)).decode("ascii")
     data = {"image/png": code, "text/plain": alt}
     if os.environ.get("JPY_SESSION_NAME"):  # set where a browser looks on
@@ -148,8 +135,7 @@ def table(
     Args:
         rows: the cells of each row, strings or numbers; the first names the row.
         header: a name for each column.
-        formats: how numbers are written, such as `.3f`; one for all columns, or one a column. A
-            string in a cell stays as it is.
+        formats: how numbers are written, such as `.3f`; one for all columns, or one a column.
 
     Raises:
         ValueError: a row is not as long as the header.
