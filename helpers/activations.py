@@ -24,16 +24,6 @@ def _float(z: ArrayLike) -> NDArray:
     return z if np.issubdtype(z.dtype, np.floating) else z.astype(np.float64)
 
 
-def identity(z: ArrayLike) -> NDArray:
-    """Return z itself."""
-    return _float(z) * 1
-
-
-def identity_derivative(z: ArrayLike) -> NDArray:
-    """Return 1 for every z."""
-    return np.ones_like(_float(z))
-
-
 def relu(z: ArrayLike) -> NDArray:
     """Return max(z, 0)."""
     return np.maximum(_float(z), 0)
@@ -146,7 +136,6 @@ class Activation:
     linestyle: str | tuple
 
     def __repr__(self) -> str:
-        """Return for instance `Activation(relu)`."""
         return f"Activation({self.name})"
 
 
@@ -161,7 +150,13 @@ _ALL = (
     Activation("swish", "Swish", swish, swish_derivative, Swish, PINK, (0, (3, 1))),
     Activation("softplus", "Softplus", softplus, sigmoid, nn.Softplus, GREY, (0, (8, 2))),
     Activation(
-        "identity", "Identity", identity, identity_derivative, nn.Identity, BLACK, (0, (1, 2))
+        "identity",
+        "Identity",
+        lambda z: _float(z) * 1,
+        lambda z: np.ones_like(_float(z)),
+        nn.Identity,
+        BLACK,
+        (0, (1, 2)),
     ),
 )
 ACTIVATIONS = {unit.name: unit for unit in _ALL}

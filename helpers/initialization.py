@@ -37,11 +37,6 @@ def normal(fan_in: int, fan_out: int, std: float, rng: Generator) -> NDArray:
     return rng.normal(0.0, std, size=(fan_out, fan_in))
 
 
-def _uniform(fan_in: int, fan_out: int, variance: float, rng: Generator) -> NDArray:
-    half_width = np.sqrt(3 * variance)  # U(−d, d) has variance d²/3
-    return rng.uniform(-half_width, half_width, size=(fan_out, fan_in))
-
-
 def xavier_normal(fan_in: int, fan_out: int, rng: Generator, mode: str = "mean") -> NDArray:
     """Return a (fan_out, fan_in) matrix of N(0, 1/fan) entries, by default 2/(fan_in + fan_out)."""
     return normal(fan_in, fan_out, np.sqrt(1 / fan(fan_in, fan_out, mode)), rng)
@@ -49,7 +44,8 @@ def xavier_normal(fan_in: int, fan_out: int, rng: Generator, mode: str = "mean")
 
 def xavier_uniform(fan_in: int, fan_out: int, rng: Generator, mode: str = "mean") -> NDArray:
     """Return a (fan_out, fan_in) matrix of U(−d, d) entries of variance 1/fan: d = √(3/fan)."""
-    return _uniform(fan_in, fan_out, 1 / fan(fan_in, fan_out, mode), rng)
+    d = np.sqrt(3 / fan(fan_in, fan_out, mode))
+    return rng.uniform(-d, d, size=(fan_out, fan_in))
 
 
 def kaiming_normal(fan_in: int, fan_out: int, rng: Generator, mode: str = "mean") -> NDArray:
@@ -59,7 +55,8 @@ def kaiming_normal(fan_in: int, fan_out: int, rng: Generator, mode: str = "mean"
 
 def kaiming_uniform(fan_in: int, fan_out: int, rng: Generator, mode: str = "mean") -> NDArray:
     """Return a (fan_out, fan_in) matrix of U(−d, d) entries of variance 2/fan: d = √(6/fan)."""
-    return _uniform(fan_in, fan_out, 2 / fan(fan_in, fan_out, mode), rng)
+    d = np.sqrt(6 / fan(fan_in, fan_out, mode))
+    return rng.uniform(-d, d, size=(fan_out, fan_in))
 
 
 def orthogonal(fan_in: int, fan_out: int, rng: Generator) -> NDArray:
@@ -69,12 +66,8 @@ def orthogonal(fan_in: int, fan_out: int, rng: Generator) -> NDArray:
     return q if fan_out >= fan_in else q.T
 
 
-METHODS: dict[str, Draw] = {
-    "xavier_normal": xavier_normal,
-    "xavier_uniform": xavier_uniform,
-    "kaiming_normal": kaiming_normal,
-    "kaiming_uniform": kaiming_uniform,
-}
+_DRAWS = (xavier_normal, xavier_uniform, kaiming_normal, kaiming_uniform)
+METHODS: dict[str, Draw] = {draw.__name__: draw for draw in _DRAWS}
 LABELS = {name: name.replace("_", " ").capitalize() for name in METHODS}
 
 
@@ -99,10 +92,10 @@ def draw_stack(widths: Sequence[int], method: str | Draw, seeds: Sequence[int]) 
 
 
 def initialize(network: nn.Module, method: str | Draw, rng: Generator) -> nn.Module:
-    """Draw every `nn.Linear`'s weights anew, first layer first; set its biases to 0; return it all.
+    """Return the network with every `nn.Linear` drawn anew, first layer first, and biases 0.
 
     Raises:
-        ValueError: an unknown method, or a function that returns weights of another shape.
+        ValueError: the method is unknown, or returns weights of another shape.
     """
     draw = get(method)
     with torch.no_grad():

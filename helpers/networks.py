@@ -16,8 +16,7 @@ def mlp(
 
     Args:
         sizes: layer widths from input to output, at least two positive integers.
-        activation: a name in `helpers.activations.ACTIVATIONS`, or a callable that makes a
-            fresh module for each hidden layer.
+        activation: a unit's name, or a callable that makes a fresh module for each hidden layer.
         bias: whether the linear layers have biases.
     """
     if len(sizes) < 2 or any(size < 1 for size in sizes):

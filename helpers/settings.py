@@ -14,38 +14,26 @@ import torch
 QUICK_RUN = "QUICK_RUN"
 
 
-def quick_run() -> bool:
-    """Return True where the environment variable `QUICK_RUN` asks for short loops.
-
-    Raises:
-        ValueError: `QUICK_RUN` is neither empty, `0` nor `1`.
-    """
-    value = os.environ.get(QUICK_RUN, "")
-    if value not in ("", "0", "1"):
-        raise ValueError(f"QUICK_RUN is {value!r}; set it to 1 for short loops, or to 0 or nothing")
-    return value == "1"
-
-
 def scaled(full: int, quick: int) -> int:
-    """Return `full`, or `quick` where `QUICK_RUN=1` is set.
+    """Return `full`, or `quick` where the environment variable `QUICK_RUN` is 1.
 
     Args:
         full: number of epochs, repeats or seeds of the full experiment, at least 1.
         quick: the number that shows only that the code runs, from 1 to `full`.
 
     Raises:
-        ValueError: not 1 <= quick <= full.
+        ValueError: not 1 <= quick <= full, or `QUICK_RUN` is neither empty, `0` nor `1`.
     """
     if not 1 <= quick <= full:
         raise ValueError(f"quick is {quick}; it must lie between 1 and full = {full}")
-    return quick if quick_run() else full
+    value = os.environ.get(QUICK_RUN, "")
+    if value not in ("", "0", "1"):
+        raise ValueError(f"QUICK_RUN is {value!r}; set it to 1 for short loops, or to 0 or nothing")
+    return quick if value == "1" else full
 
 
 def data_folder() -> Path:
-    """Return the project's `data/`, or the working folder's where helpers is installed elsewhere.
-
-    MNIST and finished runs are kept there.
-    """
+    """Return the folder of MNIST and finished runs: the project's data/, else the working one's."""
     project = Path(__file__).resolve().parent.parent
     return (project if (project / "pyproject.toml").is_file() else Path.cwd()) / "data"
 
@@ -54,8 +42,7 @@ def data_folder() -> Path:
 def one_thread(flush: bool = False) -> Iterator[None]:
     """Run the block's torch operations on the calling thread, with subnormals flushed to 0 or not.
 
-    `torch.set_flush_denormal` acts on the calling thread alone, so a second thread would not
-    follow it. Afterwards the number of threads is as it was and flushing is off, its default.
+    A second thread would not flush. Afterwards threads are as they were, and flushing is off.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -31,11 +31,9 @@ class History:
 
     def curves(self) -> tuple[NDArray[np.float64], ...]:
         """Return the four curves, without their epochs."""
-        seen = self.train_loss, self.train_accuracy
-        return *seen, self.validation_loss, self.validation_accuracy
+        return tuple(vars(self).values())[1:]
 
     def __repr__(self) -> str:
-        """Return where the run stands at its last record."""
         return (
             f"History(after {self.epochs[-1]} epochs: training loss {self.train_loss[-1]:.3f}, "
             f"validation accuracy {self.validation_accuracy[-1]:.4f})"
@@ -79,19 +77,11 @@ def train(
 ) -> History:
     """Train `model` in place by gradient descent on the full batch, one step an epoch.
 
-    Args:
-        model: maps (n, features) to (n, classes) logits.
-        train_x: (n, features) float32; the whole of it makes one step's batch.
-        train_y: (n,) int64 labels.
-        validation_x: (m, features) float32.
-        validation_y: (m,) int64 labels.
-        lr: learning rate, positive.
-        epochs: number of steps, at least 1.
-        record_every: epochs from one record to the next.
-        progress: wraps the loop's range, by default in a bar with the time left.
+    Each x is (n, features) float32 and each y holds n int64 labels; the model maps (n, features)
+    to (n, classes) logits. `progress` wraps the loop's range.
 
     Raises:
-        ValueError: `lr`, `epochs` or `record_every` is out of range.
+        ValueError: `lr` is not positive, or `epochs` or `record_every` is below 1.
     """
     if not lr > 0:
         raise ValueError(f"lr is {lr}; it must be positive")
