@@ -150,13 +150,7 @@ _ALL = (
     Activation("swish", "Swish", swish, swish_derivative, Swish, PINK, (0, (3, 1))),
     Activation("softplus", "Softplus", softplus, sigmoid, nn.Softplus, GREY, (0, (8, 2))),
     Activation(
-        "identity",
-        "Identity",
-        lambda z: _float(z) * 1,
-        lambda z: np.ones_like(_float(z)),
-        nn.Identity,
-        BLACK,
-        (0, (1, 2)),
+        "identity", "Identity", _float, lambda z: _float(z) ** 0, nn.Identity, BLACK, (0, (1, 2))
     ),
 )
 ACTIVATIONS = {unit.name: unit for unit in _ALL}

@@ -160,9 +160,8 @@ def _replace(undo: contextlib.ExitStack, owner: Any, name: str, new: Any, answer
 def _listen(undo: contextlib.ExitStack, heard: list[str], answer: Any) -> None:
     """Record each overflow, division by zero and invalid operation, though they be silenced."""
     errstate = np.errstate
-    undo.enter_context(
-        errstate(all="call", under="ignore", call=lambda event, _: heard.append(event))
-    )
+    loud = errstate(all="call", under="ignore", call=lambda event, _: heard.append(event))
+    undo.enter_context(loud)
     _replace(undo, np, "errstate", lambda **_: errstate(), answer)
     _replace(undo, np, "seterr", lambda **_: np.geterr(), answer)
 

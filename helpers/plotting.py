@@ -121,8 +121,7 @@ def show(figure: Figure | Axes, alt: str) -> None:
     data = {"image/png": code, "text/plain": alt}
     if os.environ.get("JPY_SESSION_NAME"):  # set where a browser looks on
         # JupyterLab passes over an image's `alt`; saved outputs do without this second copy.
-        picture = f'<img src="data:image/png;base64,{code}" alt="{html.escape(alt)}">'
-        data["text/html"] = picture
+        data["text/html"] = f'<img src="data:image/png;base64,{code}" alt="{html.escape(alt)}">'
     display(data, raw=True, metadata={"image/png": {"alt": alt}})
     plt.close(whole)
 
@@ -146,9 +145,7 @@ def table(
         if len(row) != len(header):
             raise ValueError(f"a row has {len(row)} cells; the header has {len(header)}")
         cells = zip(row, each, strict=True)
-        lines.append(
-            [cell if isinstance(cell, str) else format(cell, form) for cell, form in cells]
-        )
+        lines.append([one if isinstance(one, str) else format(one, form) for one, form in cells])
     wide = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = "\n".join(
         "  ".join([line[0].ljust(wide[0]), *map(str.rjust, line[1:], wide[1:])]).rstrip()
