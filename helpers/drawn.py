@@ -25,32 +25,21 @@ NOTHING = ("None", "none", "", " ", None)
 
 @dataclass(frozen=True)
 class Curve:
-    """A visible line or cloud of points.
+    """A visible line or cloud of points."""
 
-    Attributes:
-        xy: the points, (n, 2), in data coordinates.
-        look: line style and marker; equal for two that look alike without colour.
-        label: what the reader is told of it, by legend or by a text in its colour; "" if nothing.
-        joined: whether a line joins the points.
-        marked: whether the points have markers.
-    """
-
-    xy: NDArray[np.float64]
-    look: tuple
-    label: str
-    joined: bool
-    marked: bool
+    xy: NDArray[np.float64]  # the points, (n, 2), in data coordinates
+    look: tuple  # line style and marker; equal for two that look alike without colour
+    label: str  # what the reader is told of it, by legend or a text beside it; "" if nothing
+    joined: bool  # by a line
+    marked: bool  # by a marker at each point
 
 
 def on_new_axes(call: Callable, answer: Callable, given: Any) -> tuple[Axes, Any]:
-    """Return new axes on which the answer has drawn, and what it returned: an observation.
-
-    The axes come first among its arguments; `call` would hand over a copy of them.
-    """
+    """Return new axes, the answer's first argument, as it drew on them, and what it returned."""
     figure = Figure()
     FigureCanvasAgg(figure)
     ax = figure.add_subplot()
-    return ax, call(lambda *args: answer(ax, *args), *given.args)
+    return ax, call(lambda *args: answer(ax, *args), *given.args)  # `call` hands over copies
 
 
 def through(ax: Axes, xy: NDArray) -> list[Curve]:
@@ -87,7 +76,6 @@ def _dashes(line: Any) -> str:
 
 
 def _stands_out(color: Any, artist: Any, ax: Axes) -> bool:
-    """Whether a colour can be told from the axes' background."""
     if isinstance(color, str) and color in NOTHING:
         return False
     *rgb, alpha = to_rgba(color)
@@ -96,12 +84,9 @@ def _stands_out(color: Any, artist: Any, ax: Axes) -> bool:
 
 
 def _in_view(xy: NDArray, ax: Axes) -> bool:
-    """Whether most of the points lie within the axes' limits."""
-    inside = np.ones(len(xy), dtype=bool)
-    for values, (low, high) in zip(xy.T, (ax.get_xlim(), ax.get_ylim()), strict=True):
-        low, high = min(low, high), max(low, high)
-        slack = 1e-6 * (high - low)
-        inside &= (values >= low - slack) & (values <= high + slack)
+    low, high = np.sort([ax.get_xlim(), ax.get_ylim()]).T
+    slack = 1e-6 * (high - low)
+    inside = ((xy >= low - slack) & (xy <= high + slack)).all(axis=1)
     finite = np.isfinite(xy).all(axis=1)
     return bool(finite.any() and inside[finite].mean() > 0.5)
 
@@ -119,39 +104,30 @@ def legend(ax: Axes) -> list[tuple[str, Any]]:
 
 
 def _label(artist: Any, ax: Axes) -> str:
-    """Return what the reader is told that the artist is."""
-    own = str(artist.get_label())
-    entries = legend(ax)
-    if not own.startswith("_") and own.strip() in [text for text, _ in entries]:
+    own, entries = str(artist.get_label()), legend(ax)
+    if not own.startswith("_") and own.strip() in dict(entries):
         return own.strip()
     for text, handle in entries:
         if text and handle is not None and _style(handle) == _style(artist):
             return text
     near = [text for text in ax.texts if text.get_visible() and text.get_text().strip()]
-    same = [text for text in near if _rgb(_color(text)) == _rgb(_color(artist))]
+    same = [text for text in near if _rgb(text) == _rgb(artist)]
     if not same and near:  # nearest to one of the line's points, for labels that are all black
-        return near[_nearest(artist, near, ax)].get_text().strip()
+        xy = artist.get_xydata() if isinstance(artist, Line2D) else artist.get_offsets()
+        points = ax.transData.transform(np.asarray(xy, dtype=float))
+        places = [text.get_transform().transform(text.get_position()) for text in near]
+        same = [near[np.argmin([np.nanmin(np.hypot(*(points - place).T)) for place in places])]]
     return same[0].get_text().strip() if same else ""
 
 
-def _rgb(color: Any) -> tuple[float, ...]:
-    return tuple(np.round(to_rgba(color)[:3], 2))
-
-
-def _color(artist: Any) -> Any:
-    return artist.get_color() if isinstance(artist, Line2D | Text) else artist.get_facecolor()[0]
+def _rgb(artist: Any) -> tuple[float, ...]:
+    own = isinstance(artist, Line2D | Text)
+    return tuple(np.round(to_rgba(artist.get_color() if own else artist.get_facecolor()[0])[:3], 2))
 
 
 def _style(artist: Any) -> tuple:
     line = isinstance(artist, Line2D)
-    return (_rgb(_color(artist)), *((_dashes(artist), artist.get_marker()) if line else ()))
-
-
-def _nearest(artist: Any, texts: list, ax: Axes) -> int:
-    xy = artist.get_xydata() if isinstance(artist, Line2D) else artist.get_offsets()
-    points = ax.transData.transform(np.asarray(xy, dtype=float))
-    places = [text.get_transform().transform(text.get_position()) for text in texts]
-    return int(np.argmin([np.nanmin(np.hypot(*(points - place).T)) for place in places]))
+    return (_rgb(artist), *((_dashes(artist), artist.get_marker()) if line else ()))
 
 
 def title(ax: Axes) -> str:
@@ -178,11 +154,9 @@ def pictures(ax: Axes) -> list[NDArray]:
             size = corners.shape[0] - 1, corners.shape[1] - 1
             array = array.reshape(size) if array.size == np.prod(size) else array
             rows, columns = corners[[0, -1], 0, 1], corners[0, [0, -1], 0]
-        screen_up = -1 if ax.yaxis_inverted() else 1
-        screen_right = -1 if ax.xaxis_inverted() else 1
-        if (rows[0] - rows[1]) * screen_up < 0:
+        if (rows[0] < rows[1]) != ax.yaxis_inverted():
             array = array[::-1]
-        if (columns[1] - columns[0]) * screen_right < 0:
+        if (columns[1] < columns[0]) != ax.xaxis_inverted():
             array = array[:, ::-1]
         if np.ptp(image.to_rgba(array.astype(float))[..., :3]) > 0.05 or np.ptp(array) == 0:
             found.append(array)
