@@ -80,8 +80,8 @@ draw_digits = checklist.exercise(
 
 def _examples(n: int, used: int, rng: Generator, dtype: torch.dtype = torch.float32) -> Given:
     x = torch.tensor(rng.permutation(3 * n).reshape(n, 3)).to(dtype)
-    args = x, torch.tensor(rng.integers(0, 10, n)), used
-    return Given(args, said=f"{n} examples and used = {used}")
+    y = torch.tensor(rng.integers(0, 10, n, np.int32 if dtype == torch.double else np.int64))
+    return Given((x, y, used), said=f"{n} examples and used = {used}")
 
 
 def _look(value: Any) -> str:
@@ -170,7 +170,7 @@ def _inputs(rng: Generator, beta: bool = False) -> list[Given]:
     drawn = []
     for z, value, said in (
         (near, b, ""),
-        (torch.tensor(rng.uniform(-4, 4, (40, 30))), b, ""),
+        (torch.tensor(rng.uniform(-12, 12, (120, 30))), b, ""),
         (near.float(), b, " in float32"),
         (torch.tensor(far).float(), b, " in float32, where e^|z| is infinite"),
         (near, b, USED_TWICE),
@@ -285,7 +285,7 @@ class _Unit(nn.Module):
 
 
 def _images(n: int, f: Callable[[Tensor], Tensor], rng: Generator) -> Given:
-    x = torch.tensor(rng.uniform(-2, 3, (n, 784))).float()
+    x = torch.tensor(rng.uniform(-2, 3, (n, 784))).float() * (50 if n > 1000 else 1)
     return Given((x, f, int(rng.integers(1000))), said=f"{n} images and units of {f.__name__}")
 
 
@@ -293,7 +293,7 @@ def _network(call: Callable, answer: Callable, given: Given) -> dict[str, Any]:
     """Return what the network consists of, and its logits and gradients with weights as given."""
     x, f, seed = given.args
     uses: list[tuple[int, int]] = []
-    model, second = (call(answer, lambda: _Unit(f, uses)) for _ in range(2))
+    model, second = (call(answer, make) for make in [lambda: _Unit(f, uses)] * 2)
     if not isinstance(model, nn.Module):
         malformed(f"expected an nn.Module, received {describe(model)}")
 
@@ -374,7 +374,8 @@ def _steps(call: Callable, answer: Callable, given: Given) -> dict[str, Any]:
     x, y, lrs, sizes, seed, used = given.args
     torch.manual_seed(seed)
     layers = [nn.Linear(*size, dtype=x.dtype) for size in itertools.pairwise(sizes)]
-    model = nn.Sequential(*[part for layer in layers for part in (layer, nn.Tanh())][:-1])
+    unit = partial(nn.PReLU, dtype=x.dtype) if len(sizes) > 3 else nn.Tanh
+    model = nn.Sequential(*[part for layer in layers for part in (layer, unit())][:-1])
     if used:
         model(x).square().sum().backward()
     seen: dict[str, Any] = {}
@@ -382,9 +383,8 @@ def _steps(call: Callable, answer: Callable, given: Given) -> dict[str, Any]:
         loss = call(lambda x, y, lr: answer(model, x, y, lr), x, y, lr)
         if not isinstance(loss, Real) or isinstance(loss, bool):
             malformed(f"expected the loss as a number, received {_look(loss)}; use .item()")
-        for i, layer in enumerate(layers, 1):
-            for name, parameter in layer.named_parameters():
-                seen[f"{name} of layer {i} after step {step}"] = parameter.detach().clone()
+        for name, parameter in model.named_parameters():
+            seen[f"model[{name[0]}]{name[1:]} after step {step}"] = parameter.detach().clone()
         seen[f"loss returned by step {step}"] = loss
     return seen
 
