@@ -30,11 +30,7 @@ class Trace:
 
 
 def forward(weights: Layers, x: NDArray, activation: str, biases: Layers | None = None) -> Trace:
-    """Return what the input `x` leaves behind in a network whose hidden units are `activation`.
-
-    Raises:
-        ValueError: no unit is called `activation`.
-    """
+    """Return what `x` leaves behind on its way; raise ValueError for a unit that is not known."""
     unit = activations.get(activation)
     inputs, zs = [np.asarray(x)], []
     for W, b in zip(weights, biases or [np.zeros(1)] * len(weights), strict=True):
@@ -62,14 +58,9 @@ def largest_stretch(A: NDArray) -> float:
 
 
 def smallest_stretch(A: NDArray) -> float:
-    """Return the smallest ‖Av‖ over unit vectors v.
-
-    It is A's smallest singular value, 0 up to rounding, where A has at least as many rows as
-    columns. A wide A takes some direction to zero, whatever its singular values are.
-    """
-    values = np.linalg.svdvals(A)
-    negligible = len(A) * np.finfo(values.dtype).eps * values[0]
-    return float(values[-1]) if len(A) >= A.shape[1] and values[-1] > negligible else 0.0
+    """Return the smallest ‖Av‖ over unit vectors v: A's smallest singular value, 0 for a wide A."""
+    full = np.linalg.matrix_rank(A) == A.shape[1]
+    return float(np.linalg.svdvals(A)[-1]) if full else 0.0
 
 
 def upper_bounds(
@@ -86,19 +77,14 @@ def upper_bounds(
 def lower_bounds(
     weights: Layers, passed: Trace, output_gradient: NDArray, joint: bool = False
 ) -> NDArray:
-    """Return a lower bound on ‖∂L/∂W⁽ˡ⁾‖ for l = 1 … L, with the smallest stretches instead.
-
-    It is 0 below any layer that widens towards the output, and, unless `joint`, below any layer
-    with a dead unit.
-    """
+    """Return a lower bound on ‖∂L/∂W⁽ˡ⁾‖ for l = 1 … L, with the smallest stretches instead."""
     return _bounds(np.min, smallest_stretch, weights, passed, output_gradient, joint)
 
 
 def looseness(weights: Layers, passed: Trace, output_gradient: NDArray) -> tuple[NDArray, NDArray]:
     """Return log₁₀ of what the upper bound on ‖∂L/∂W⁽¹⁾‖ loses at W⁽²⁾ … W⁽ᴸ⁾, at D⁽¹⁾ … D⁽ᴸ⁻¹⁾.
 
-    At each the bound grows by the largest stretch, the gradient by its own. All these losses are
-    ≥ 0 and add up to log₁₀(bound / gradient).
+    All these losses are ≥ 0 and add up to log₁₀(bound / gradient).
     """
     deltas = backward(weights, passed.slopes, output_gradient)
     at_weights, at_slopes = [], []

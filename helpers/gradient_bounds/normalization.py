@@ -20,11 +20,7 @@ def layer_norm(z: NDArray, v: NDArray | float = 1.0, u: NDArray | float = 0.0) -
 
 
 def layer_norm_jacobian(z: NDArray) -> NDArray:
-    """Return ∂ layer_norm(z) / ∂z for one example, v = 1: √n/‖z − z̄‖ · (I − 1 1ᵀ/n − ẑ ẑᵀ/n).
-
-    Two of its singular values are 0 (z may move along 1 and along ẑ = layer_norm(z) without any
-    effect); the other n − 2 are 1 / std(z).
-    """
+    """Return ∂ẑ/∂z for one example, ẑ = layer_norm(z): √n/‖z − z̄‖ · (I − 1 1ᵀ/n − ẑ ẑᵀ/n)."""
     n, normal = len(z), layer_norm(z)
     return (np.eye(n) - 1 / n - np.outer(normal, normal) / n) / z.std()
 
@@ -32,10 +28,7 @@ def layer_norm_jacobian(z: NDArray) -> NDArray:
 def hidden_jacobians(
     weights: Sequence[NDArray], x: NDArray, activation: str, normalised: bool
 ) -> list[NDArray]:
-    """Return ∂a⁽ˡ⁾/∂a⁽ˡ⁻¹⁾ for every layer of `weights`, at the input x.
-
-    Each layer is a⁽ˡ⁾ = σ(z⁽ˡ⁾) or, where `normalised`, σ(layer_norm(z⁽ˡ⁾)), z⁽ˡ⁾ = W⁽ˡ⁾ a⁽ˡ⁻¹⁾.
-    """
+    """Return each layer's ∂a⁽ˡ⁾/∂a⁽ˡ⁻¹⁾; a⁽ˡ⁾ = σ(z⁽ˡ⁾) or, `normalised`, σ(layer_norm(z⁽ˡ⁾))."""
     unit = activations.get(activation)
     a, jacobians = np.asarray(x), []
     for W in weights:

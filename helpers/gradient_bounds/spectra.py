@@ -9,11 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def edges(fan_in: int, fan_out: int, variance: float) -> tuple[float, float]:
-    """Return σ₋ and σ₊, the ends of the interval that the singular values fill.
-
-    Raises:
-        ValueError: a size below 1 or a variance that is not positive.
-    """
+    """Return σ₋ and σ₊; raise ValueError for a size below 1 or a variance that is not positive."""
     if min(fan_out, fan_in) < 1 or not variance > 0:
         given = f"fan_in, fan_out, variance are {fan_in}, {fan_out}, {variance}"
         raise ValueError(f"{given}; give sizes of at least 1 and a positive variance")

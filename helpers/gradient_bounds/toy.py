@@ -1,7 +1,4 @@
-"""A small classification problem in the plane, and many networks trained on it side by side.
-
-All runs are stacked in one tensor, so that twenty-five small networks cost about as much as one.
-"""
+"""A small problem in the plane, and many networks, stacked in one tensor, trained on it at once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +14,7 @@ from torch.nn import functional as F
 from helpers import activations
 from helpers.settings import one_thread
 
+Layers = Sequence[NDArray]
 Data = tuple[NDArray, NDArray]  # points (N, 2) and classes (N,)
 
 
@@ -52,17 +50,14 @@ def circles(count: int, rng: Generator, noise: float = 0.1, flip: float = 0.0) -
     return x, np.where(rng.permutation(count) < round(flip * count), 1 - y, y)
 
 
-def evaluate(
-    weights: Sequence[NDArray], biases: Sequence[NDArray], x: NDArray, activation: str = "relu"
-) -> list[NDArray]:
-    """Return each hidden layer's activations (R, N, fan_out) and last the logits (R, N)."""
+def evaluate(weights: Layers, biases: Layers, x: NDArray) -> list[NDArray]:
+    """Return each layer of ReLUs' activations (R, N, fan_out) and last the logits (R, N)."""
     Ws, bs = ([torch.as_tensor(part) for part in parts] for parts in (weights, biases))
-    with torch.no_grad():
-        return [layer.numpy() for layer in _layers(Ws, bs, torch.as_tensor(x), activation)]
+    return [layer.numpy() for layer in _layers(Ws, bs, torch.as_tensor(x), "relu")]
 
 
 def train(
-    weights: Sequence[NDArray],
+    weights: Layers,
     data: Data,
     activation: str = "relu",
     *,
@@ -75,17 +70,9 @@ def train(
     """Train every run by gradient descent on all data at once; biases start at 0.
 
     The loss is the mean cross-entropy plus `decay` (one for all runs or one a run) times the sum of
-    the squared weights, biases left out. A run that diverges goes on as NaN.
-
-    Args:
-        weights: for each layer, shape (R, fan_out, fan_in): the R initialisations.
-        data: points (N, 2) and classes (N,).
-        activation: name of the hidden layers' unit.
-        lr: learning rate.
-        steps: their number.
-        record: steps, from 0 (before training) on, after which weights and test losses are kept.
-        decay: factor of the penalty.
-        test: further points and classes.
+    the squared weights, biases left out. A run that diverges goes on as NaN. `weights` are the R
+    initialisations, (R, fan_out, fan_in) a layer; after the steps in `record`, 0 before training,
+    weights and the loss on the `test` data are kept.
     """
     kept = sorted(set(record))
     Ws = [torch.tensor(W, requires_grad=True) for W in weights]
@@ -113,16 +100,13 @@ def train(
 
 
 def train_each(
-    starts: Mapping[str, Sequence[NDArray]],
+    starts: Mapping[str, Layers],
     data: Data,
     *,
     decays: Sequence[float] | None = None,
     **settings: Any,
 ) -> dict[str, History]:
-    """Train from several starts, all side by side, and return each one's history by its name.
-
-    Each start has as many runs, and one of the `decays`; the other settings are those of `train`.
-    """
+    """Train from several starts of as many runs, each with its decay; return histories by name."""
     stacked = [np.concatenate(layer) for layer in zip(*starts.values(), strict=True)]
     runs = len(stacked[0]) // len(starts)
     decay = np.repeat(decays or [0.0] * len(starts), runs)
