@@ -7,11 +7,10 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import StepPatch
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 from numpy.typing import NDArray
 
 from helpers import activations, initialization
@@ -45,20 +44,17 @@ def three_sizes(
 
 def bounds() -> Explorer:
     """Return the explorer of singular values, and of the bounds they lead to."""
-    figure, left, right = _figure(3.5, "AB", bottom=0.15, top=0.9, wspace=0.27)
+    layers = {"xlabel": "layer $l$", "xlim": (0.5, MOST_LAYERS + 0.5)}
+    looks = {
+        "weights $W^{(l)}$": {**layers, "ylabel": "singular value"},
+        plots.GRADIENT: {**layers, "yscale": "log"},
+    }
+    figure, left, right = _figure(3.5, "AB", looks)
     (dots,) = left.plot([], [], ".", color=GREY, markersize=2.5)
     (largest,) = left.plot([], [], label="largest", **plots.BOUNDS["upper bound"])
     (smallest,) = left.plot([], [], label="smallest", **plots.BOUNDS["lower bound"])
     left.axhline(1, color="black", linewidth=0.8)
-    left.set(xlabel="layer $l$", ylabel="singular value")
-    left.set_title("weights $W^{(l)}$", y=1.0)
     lines = [right.plot([], [], label=name, **look)[0] for name, look in plots.BOUNDS.items()]
-    right.set(xlabel="layer $l$", yscale="log")
-    right.set_title(plots.GRADIENT, y=1.0)
-    for ax in (left, right):
-        ax.set_xlim(0.5, MOST_LAYERS + 0.5)
-        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    _few_ticks(left.yaxis, right.yaxis)
     left.legend(fontsize="small", loc="upper left", ncols=2)
     right.legend(fontsize="small", loc="lower right")
 
@@ -66,14 +62,12 @@ def bounds() -> Explorer:
         values, sizes = three_sizes(unit, rule, scale, depth)
         layer = np.arange(1, depth + 1)
         dots.set_data(np.repeat(layer, WIDTH), values.ravel())
-        largest.set_data(layer, values[:, 0])
-        smallest.set_data(layer, values[:, -1])
-        for line, size in zip(lines, sizes.values(), strict=True):
-            line.set_data(layer, np.where(size > 0, size, np.nan))
+        heights = values[:, 0], values[:, -1], *sizes.values()
+        for line, height in zip([largest, smallest, *lines], heights, strict=True):
+            line.set_data(layer, np.where(height > 0, height, np.nan))
         # Limits move in large steps: while they stay, a redraw does not draw ticks and labels.
         left.set_ylim(0, _next_size(1.25 * max(1.0, values.max())))
-        every = np.concatenate([*sizes.values()])
-        shown = np.log10(every[every > 0])
+        shown = np.log10([size for size in np.concatenate([*sizes.values()]) if size > 0])
         low, high = np.floor((shown.min() - 0.5) / 6), np.ceil((shown.max() + 0.5) / 6)
         right.set_ylim(1e6**low, 1e6**high)
         upper, true, lower = (size[0] for size in sizes.values())
@@ -96,73 +90,68 @@ def bounds() -> Explorer:
 
 
 def training(histories: Mapping[str, toy.History], data: tuple[NDArray, NDArray]) -> Explorer:
-    """Return the explorer of training time, for networks with ReLU and three hidden layers.
-
-    The histories, one for each of `plots.STARTS`, hold as many runs and the same recorded steps.
-    """
-    names, first = list(histories), next(iter(histories.values()))
-    recorded = first.steps.tolist()
-    places = {"bottom": 0.12, "top": 0.93, "hspace": 0.32, "wspace": 0.36}
-    figure, *axes = _figure(4.3, "AAA;BCD", height_ratios=(1, 1.1), **places)
-    images, (loss_ax, weight_ax, unit_ax) = _regions(axes[0], names, data), axes[1:]
-    titles = "training loss", "weights $W^{(2)}$", "activations $a^{(3)}$"
-    step_axis = 1 + np.arange(len(first.losses))
-    curves = {n: loss_ax.plot(step_axis, step_axis, label=n, **plots.STARTS[n])[0] for n in names}
-    loss_ax.set(xscale="log", yscale="log", xlabel="step + 1")
-    drawn = np.concatenate([history.losses for history in histories.values()])
+    """Return the explorer of training time, for three ReLU layers from each of `plots.STARTS`."""
+    recorded = next(iter(histories.values())).steps.tolist()
+    drawn = np.stack([history.losses for history in histories.values()])  # start, step, seed
     finite = np.log10(np.clip(drawn[np.isfinite(drawn)], 1e-5, 1e6))
-    loss_ax.set_ylim(10 ** np.floor(finite.min() - 0.1), 10 ** np.ceil(finite.max() + 0.1))
+    ends = 10 ** np.floor(finite.min() - 0.1), 10 ** np.ceil(finite.max() + 0.1)
+    looks: dict[str, dict[str, Any]] = {
+        "": {},
+        "training loss": {"xscale": "log", "yscale": "log", "xlabel": "step + 1", "ylim": ends},
+        "weights $W^{(2)}$": {"ylabel": "share"},
+        "activations $a^{(3)}$": {},
+    }
+    figure, plane, loss_ax, *histograms = _figure(4.3, "AAA;BCD", looks)
+    images = _regions(plane, [*histories], data)
+    steps = 1 + np.arange(drawn.shape[1])
+    curves = [loss_ax.plot(steps, steps, **plots.STARTS[name])[0] for name in histories]
     marker = loss_ax.axvline(1, color="black", linewidth=1.0)
-    for ax, title in zip((loss_ax, weight_ax, unit_ax), titles, strict=True):
-        _few_ticks(ax.xaxis, ax.yaxis)
-        ax.set_title(title, y=1.0)
-    bars = [ax.stairs([0.0], [0, 1], fill=True, color=SKY) for ax in (weight_ax, unit_ax)]
-    weight_ax.set_ylabel("share")
+    bars = [ax.stairs([0.0], [0, 1], fill=True, color=SKY) for ax in histograms]
 
     def redraw(time: int, start: str, seed: int) -> str:
         index = recorded.index(time)
         one = {name: history.part(slice(seed - 1, seed)) for name, history in histories.items()}
-        for image, curve, run in zip(images, curves.values(), one.values(), strict=True):
+        for image, curve, run in zip(images, curves, one.values(), strict=True):
             logits = toy.evaluate(*run.at(index), plots.PLANE)[-1]
-            image.set_data(plots.plane_classes(logits[0]))
+            image.set_data(logits.reshape(image.get_size()) > 0)
             curve.set_ydata(np.where(np.isfinite(run.losses), run.losses, 1e12)[:, 0])
         marker.set_xdata([time + 1, time + 1])
         weights, biases = one[start].at(index)
         hidden = toy.evaluate(weights, biases, data[0])[-2]
-        _histogram(weight_ax, bars[0], weights[1], one[start].weights[1])
-        _histogram(unit_ax, bars[1], hidden, hidden)
-        difference = toy.largest_difference(weights[1][0])
+        _histogram(histograms[0], bars[0], weights[1], one[start].weights[1])
+        _histogram(histograms[1], bars[1], hidden, hidden)
         told = ", ".join(f"{name} {run.losses[time, 0]:.3g}" for name, run in one.items())
         return (
             f"After {time} steps the losses are: {told}. From '{start}', neurons of the second "
-            f"layer differ by up to {difference:.2g}; {np.mean(hidden == 0):.0%} of the last "
-            "activations are 0."
+            f"layer differ by up to {toy.largest_difference(weights[1][0]):.2g}; "
+            f"{np.mean(hidden == 0):.0%} of the last activations are 0."
         )
 
     later = recorded[2 * len(recorded) // 3]
     controls = {
         "time": widgets.SelectionSlider(options=recorded, value=later, description="Step"),
-        "start": widgets.Dropdown(options=names, value="right", description="Histograms of"),
-        "seed": widgets.IntSlider(min=1, max=drawn.shape[1], value=1, description="Seed"),
+        "start": widgets.Dropdown(options=[*histories], value="right", description="Histograms of"),
+        "seed": widgets.IntSlider(min=1, max=drawn.shape[2], value=1, description="Seed"),
     }
     return Explorer(figure, redraw, controls)
 
 
-def _figure(height: float, mosaic: str, **places: Any) -> tuple:
-    """Return a figure and its axes, which stay in place however wide their ticks' labels become."""
+def _figure(height: float, mosaic: str, looks: Mapping[str, Mapping]) -> tuple:
+    """Return a figure and its axes, by title, which stay in place whatever their ticks' labels."""
     figure = Figure(figsize=(8.4, height), dpi=100)
     figure.set_layout_engine("none")
-    axes = figure.subplot_mosaic(mosaic, gridspec_kw={"left": 0.075, "right": 0.98, **places})
+    places = {"left": 0.075, "bottom": 0.52 / height, "right": 0.98, "top": 1 - 0.34 / height}
+    axes = figure.subplot_mosaic(mosaic, gridspec_kw={**places, "wspace": 0.33, "hspace": 0.32})
+    for ax, (title, settings) in zip(axes.values(), looks.items(), strict=True):
+        ax.set(**settings)
+        ax.set_title(title, y=1.0)
+        ax.minorticks_off()  # and few others: drawing ticks is most of a redraw
+        for axis in (ax.xaxis, ax.yaxis):
+            linear = MaxNLocator(4, steps=[1, 2, 5, 10])
+            axis.set_major_locator(
+                linear if axis.get_scale() == "linear" else LogLocator(numticks=5)
+            )
     return figure, *axes.values()
-
-
-def _few_ticks(*axes: Axis) -> None:
-    """Have few ticks on linear and logarithmic axes: drawing them is most of a redraw."""
-    for axis in axes:
-        log = axis.get_scale() == "log"
-        few = LogLocator(numticks=5) if log else MaxNLocator(4, steps=[1, 2, 5, 10])
-        axis.set_major_locator(few)
-        axis.set_minor_locator(NullLocator())
 
 
 def _regions(ax: Axes, names: list[str], data: tuple[NDArray, NDArray]) -> list[AxesImage]:

@@ -1,7 +1,6 @@
 """Figures of notebook 05: bounds on the gradient, singular values, training from five starts."""
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -17,17 +16,12 @@ from helpers.gradient_bounds import spectra
 from helpers.palette import BLUE, GREEN, GREY, OCHRE, ORANGE, PALE_BLUE, PALE_ORANGE, SHADE
 from helpers.plotting import axes_or_new, label_lines, text_color, unit_style
 
-# Looks of the three quantities, of up to three other curves, and of the five initialisations.
+# Looks of the three quantities, of the five initialisations, and of four curves of other names.
 BOUNDS: dict[str, dict[str, Any]] = {
     "upper bound": {"color": ORANGE, "linestyle": "--", "marker": "^", "markersize": 4},
     "true gradient": {"color": "black", "linestyle": "-", "marker": "o", "markersize": 4},
     "lower bound": {"color": BLUE, "linestyle": "-.", "marker": "v", "markersize": 4},
 }
-LOOKS: tuple[dict[str, Any], ...] = (
-    {"color": ORANGE, "linestyle": "-", "marker": "^", "markersize": 4},
-    {"color": GREY, "linestyle": ":", "marker": "s", "markersize": 3},
-    {"color": BLUE, "linestyle": "--", "marker": "v", "markersize": 4},
-)
 STARTS: dict[str, dict[str, Any]] = {
     "zero": {"color": GREY, "linestyle": ":"},
     "constant": {"color": OCHRE, "linestyle": "-."},
@@ -35,6 +29,7 @@ STARTS: dict[str, dict[str, Any]] = {
     "right": {"color": GREEN, "linestyle": "-"},
     "too large": {"color": ORANGE, "linestyle": (0, (6, 1.5, 1, 1.5))},
 }
+LOOKS = [*STARTS.values()][1:]
 GRADIENT = "$\\|\\partial\\mathcal{L}/\\partial W^{(l)}\\|$"
 HATCHED: dict[str, Any] = {"color": PALE_ORANGE, "hatch": "//", "edgecolor": ORANGE}
 GRID = np.linspace(-2.6, 2.6, 45)
@@ -52,30 +47,25 @@ def circle_to_ellipse(A: NDArray) -> Axes:
         "unit circle": (circle, Vt.T * signs, "$v_{}$"),
         image: (A @ circle, U * s * signs, "$\\sigma_{0} u_{0}$"),
     }
-    limits, points = (-1.25 * s[0], 1.25 * s[0]), {"textcoords": "offset points"}
     _, axes = plt.subplots(1, 2, figsize=(7.2, 3.6))
+    plt.setp(axes, aspect="equal", xlabel="first coordinate", ylabel="second coordinate")
+    plt.setp(axes, xlim=(-1.25 * s[0], 1.25 * s[0]), ylim=(-1.25 * s[0], 1.25 * s[0]))
     for ax, (title, (shape, tips, name)) in zip(axes, panels.items(), strict=True):
         ax.plot(*shape, color="black")
-        ax.set(aspect="equal", title=title, xlabel="first coordinate", ylabel="second coordinate")
-        ax.set(xlim=limits, ylim=limits)
+        ax.set_title(title)
         for k, (color, style) in enumerate(((ORANGE, "-"), (BLUE, "--"))):
-            tip, hue = tips[:, k], text_color(color)
-            ax.plot(*np.outer(tip, [0, 1]), color=color, ls=style, marker="o", markevery=[1])
-            place = {"xytext": 16 * tip / np.linalg.norm(tip), "ha": "center", "va": "center"}
-            ax.annotate(name.format(k + 1), tip, color=hue, **place, **points)
+            ax.plot(*np.outer(tips[:, k], [0, 1]), color=color, ls=style, marker="o", markevery=[1])
+            place = tips[:, k] * (1 + 0.22 * s[0] / np.linalg.norm(tips[:, k]))
+            ax.text(*place, name.format(k + 1), color=text_color(color), ha="center", va="center")
     ax.plot(*(s[0] * circle), color=GREY, linestyle=":", linewidth=1.2)
-    ax.annotate("radius $\\sigma_1$", s[0] * circle[:, 195], (4, -12), color=GREY, **points)
+    ax.text(0.4 * s[0], -1.1 * s[0], "radius $\\sigma_1$", color=GREY)
     return ax
 
 
 def by_layer(
     series: Mapping[str, ArrayLike], ax: Axes | None = None, first: int = 1, ylabel: str = GRADIENT
 ) -> Axes:
-    """Draw one line a quantity against the layer on a log axis; zeros are marked at its floor.
-
-    `series` has, for each label, one value ≥ 0 for each layer from the `first` on. A line whose
-    label is a unit's name, or one of `BOUNDS`, has their look.
-    """
+    """Draw values ≥ 0 by label from the layer `first` on, on a log axis; zeros at its floor."""
     ax = axes_or_new(ax)
     ax.set(yscale="log", xlabel="layer $l$", ylabel=ylabel)
     for k, (label, given) in enumerate(series.items()):
@@ -94,9 +84,7 @@ def by_layer(
 
 
 def panels(
-    contents: Mapping[str, Mapping[str, ArrayLike]],
-    first: Sequence[int] | int = 1,
-    ylabel: str = GRADIENT,
+    contents: Mapping[str, Mapping[str, ArrayLike]], first: ArrayLike = 1, ylabel: str = GRADIENT
 ) -> Axes:
     """Draw `by_layer` once for each title, side by side, with one legend; `first` may differ."""
     count = len(contents)
@@ -134,7 +122,7 @@ def depth_grid(depths: Sequence[int], results: Mapping[str, Mapping[str, Sequenc
             ax.plot(depths, true, color=shade, label=name)
             ax.plot(depths, upper, color=shade, linestyle=":", marker="^", markersize=3.5)
         ax.set(yscale="log", title=style["label"])
-        _label_at_the_right(ax, depths[-1], 1.55)
+        _label_at_the_right(ax, depths, 1.55)
     plt.setp(axes[-1], xlabel="number of layers $L$")
     plt.setp(axes[:, 0], ylabel=GRADIENT.replace("(l)", "(1)"))
     names = "true gradient", "upper bound"
@@ -162,12 +150,12 @@ def drawn_and_law(drawn: Mapping[tuple[int, int], NDArray]) -> Axes:
     _, axes = plt.subplots(1, len(drawn), figsize=(3.2 * len(drawn), 3.0), squeeze=False)
     for ax, ((n, m), values) in zip(axes[0], drawn.items(), strict=True):
         low, high = spectra.edges(n, m, 1 / n)
-        values = np.ravel(values)
-        ax.hist(values, 25, range=(low, high), density=True, color=PALE_BLUE, label="drawn")
+        ax.hist(
+            np.ravel(values), 25, range=(low, high), density=True, color=PALE_BLUE, label="drawn"
+        )
         s = np.linspace(low, high, 400)[1:-1]
         ax.plot(s, spectra.density(s, n, m, 1 / n), color="black", label="law")
-        ends = [values.min(), values.max()]  # marked on the axis
-        ax.plot(ends, [0, 0], "|", color=ORANGE, markersize=14, clip_on=False)
+        ax.plot([values.min(), values.max()], [0, 0], "|", c=ORANGE, ms=14, clip_on=False)
         ax.set(xlabel="singular value", title=f"{m}×{n}", ylabel="density")
     axes[0, len(drawn) // 2].legend()
     return ax
@@ -175,33 +163,26 @@ def drawn_and_law(drawn: Mapping[tuple[int, int], NDArray]) -> Axes:
 
 def product_spectra(products: Mapping[str, NDArray]) -> Axes:
     """Draw singular values (number of factors, width) of products of matrices, by their label."""
-    ax = plt.subplots()[1]
-    looks = (BLUE, "-"), (ORANGE, "--")
-    for (label, values), (color, style) in zip(products.items(), looks, strict=False):
-        count = 1 + np.arange(len(values))
-        ax.fill_between(count, values[:, -1], values[:, 0], color=color, alpha=0.15)
-        ax.plot(count, values[:, 0], color=color, linestyle=style, label=f"{label}, largest")
-        ax.plot(count, np.median(values, 1), color=color, linestyle=style, label=f"{label}, median")
+    curves: dict[str, NDArray] = {}
+    for label, values in products.items():
+        curves |= {f"{label}, largest": values[:, :1], f"{label}, median": values}
+    ax = medians_and_ranges(1 + np.arange(len(values)), curves, yscale="log", ylim=(1e-12, 30))
     ax.set(xlabel="number of layers multiplied", ylabel="singular value of the product")
-    ax.set(yscale="log", ylim=(1e-12, 30))  # what lies below is lost in rounding
-    _label_at_the_right(ax, count[-1], 1.5, first=1)
     return ax
 
 
 def medians_and_ranges(
-    x: NDArray, curves: Mapping[str, NDArray], ax: Axes | None = None, **labels: str
+    x: NDArray, curves: Mapping[str, NDArray], ax: Axes | None = None, **settings: Any
 ) -> Axes:
     """Draw the median and range of each name's values (T, runs) against T steps or layers x."""
     ax = axes_or_new(ax)
-    looks = cycle(((ORANGE, "-"), (OCHRE, "--"), (GREEN, "-."), (BLUE, ":")))
-    for (name, values), (color, style) in zip(curves.items(), looks, strict=False):
-        look = STARTS.get(name, {"color": color, "linestyle": style})
+    for k, (name, values) in enumerate(curves.items()):
+        look = STARTS.get(name, LOOKS[k % len(LOOKS)])
         ax.plot(x, np.median(values, 1), label=name, **look)
         low, high = values.min(1), values.max(1)
         ax.fill_between(x, low, high, color=look["color"], alpha=0.13, linewidth=0)
-    ax.set(**labels)
-    log = labels.get("xscale") == "log"
-    _label_at_the_right(ax, x[-1], 4.2 if log else 1.3, first=1 if log else 0)
+    ax.set(**settings)
+    _label_at_the_right(ax, x, 4.2 if ax.get_xscale() == "log" else 1.4)
     return ax
 
 
@@ -210,8 +191,8 @@ def weight_decay(
 ) -> Axes:
     """Draw products of the layers' σ_max and test losses, (T, seeds) each, against T steps."""
     _, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.6))
-    label = "$\\prod_l\\, \\sigma_{\\max}(W^{(l)})$"
-    medians_and_ranges(steps, products, left, xlabel="step", ylabel=label, yscale="log")
+    medians_and_ranges(steps, products, left, xlabel="step", yscale="log")
+    left.set_ylabel("$\\prod_l\\, \\sigma_{\\max}(W^{(l)})$")
     return medians_and_ranges(steps, tested, right, xlabel="step", ylabel="test loss")
 
 
@@ -219,8 +200,9 @@ def loss_curves(losses: Mapping[str, NDArray]) -> Axes:
     """Draw the median and range of losses (steps + 1, seeds); diverged runs count as infinite."""
     finite = {name: np.where(np.isfinite(run), run, 1e12) for name, run in losses.items()}
     step = 1 + np.arange(len(next(iter(losses.values()))))
-    scales: Any = {"xscale": "log", "yscale": "log"}
-    return medians_and_ranges(step, finite, xlabel="step + 1", ylabel="training loss", **scales)
+    ax = medians_and_ranges(step, finite, xscale="log", yscale="log")
+    ax.set(xlabel="step + 1", ylabel="training loss")
+    return ax
 
 
 def decision_regions(
@@ -242,24 +224,16 @@ def decision_regions(
 
 def points(ax: Axes, x: NDArray, y: NDArray) -> None:
     """Draw the data: circles for class 0, crosses for class 1."""
-    inner, outer = x[y == 0].T, x[y == 1].T
-    edge = [text_color(ORANGE)]
-    ax.scatter(inner[0], inner[1], s=9, facecolors="none", edgecolors=edge)
-    ax.scatter(outer[0], outer[1], s=10, color=BLUE, marker="x", linewidths=0.8)
+    ax.scatter(x[y == 0, 0], x[y == 0, 1], 9, facecolors="none", edgecolors=[text_color(ORANGE)])
+    ax.scatter(x[y == 1, 0], x[y == 1, 1], 10, color=BLUE, marker="x", linewidths=0.8)
 
 
 def plane_image(ax: Axes, logits: NDArray, shift: float = 0.0) -> AxesImage:
     """Draw the plane, `shift` to the right, coloured by class (a NaN or 0 gives class 0)."""
     edge = GRID[-1] + (GRID[1] - GRID[0]) / 2  # of the outermost pixels
     extent = (shift - edge, shift + edge, -edge, edge)
-    colours = ListedColormap([PALE_ORANGE, PALE_BLUE])
-    classes = plane_classes(logits)
+    colours, classes = ListedColormap([PALE_ORANGE, PALE_BLUE]), logits.reshape(len(GRID), -1) > 0
     return ax.imshow(classes, origin="lower", extent=extent, cmap=colours, vmin=0, vmax=1)
-
-
-def plane_classes(logits: NDArray) -> NDArray:
-    """Return the classes at `PLANE` as a picture, rows from below."""
-    return (logits > 0).reshape(len(GRID), len(GRID))
 
 
 def histogram_grid(
@@ -282,8 +256,8 @@ def histogram_grid(
     return ax
 
 
-def _label_at_the_right(ax: Axes, last: float, room: float, first: float | None = None) -> None:
-    """Label the lines beside their ends at x = `last`; the axis goes on to `room` times that."""
-    ax.set_xlim(first, room * last)
-    ax.set_xticks([tick for tick in ax.get_xticks() if ax.get_xlim()[0] <= tick <= last])
+def _label_at_the_right(ax: Axes, x: Sequence | NDArray, room: float) -> None:
+    """Label the lines beside their ends; the axis goes on to `room` times the last of the x."""
+    ax.set_xlim(x[0], room * x[-1])
+    ax.set_xticks([tick for tick in ax.get_xticks() if x[0] <= tick <= x[-1]])
     label_lines(ax)
