@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import PathCollection, QuadMesh
+from matplotlib.collections import PathCollection, PolyCollection, QuadMesh
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -165,12 +165,25 @@ def pictures(ax: Axes) -> list[NDArray]:
 
 def histogram(ax: Axes) -> tuple[NDArray, NDArray] | None:
     """Return the places and the heights of the histogram on the axes; None where there is none."""
-    bars = [p for p in ax.patches if isinstance(p, Rectangle) and p.get_visible()]
-    steps = [p for p in ax.patches if isinstance(p, StepPatch) and p.get_visible()]
-    outlines: list[Any] = [
-        p.get_path().vertices for p in ax.patches if p not in bars and p not in steps
+    areas: list[Any] = [*ax.patches, *(a for a in ax.collections if isinstance(a, PolyCollection))]
+    shown = [
+        area
+        for area in areas
+        if area.get_visible()
+        and any(
+            _stands_out(color, area, ax)
+            for paint in (area.get_facecolor(), area.get_edgecolor())
+            for color in np.atleast_2d(paint)
+            if len(color)
+        )
     ]
-    outlines += [curve.xy for curve in curves(ax) if curve.joined]
+    bars = [area for area in shown if isinstance(area, Rectangle)]
+    steps = [area for area in shown if isinstance(area, StepPatch)]
+    outlines = [
+        area.get_paths()[0] if isinstance(area, PolyCollection) else area.get_path()
+        for area in shown
+    ]
+    lines = [curve.xy for curve in curves(ax) if curve.joined]
     if bars:
         x = [bar.get_x() + bar.get_width() / 2 for bar in bars]
         return np.array(x), np.array([bar.get_height() for bar in bars])
@@ -178,6 +191,6 @@ def histogram(ax: Axes) -> tuple[NDArray, NDArray] | None:
         values, edges, _ = steps[0].get_data()
         return (edges[1:] + edges[:-1]) / 2, np.asarray(values)
     if outlines:
-        xy = np.asarray(outlines[0])
+        xy = np.asarray(outlines[0].vertices)
         return (xy[1:, 0] + xy[:-1, 0]) / 2, np.diff(xy[:, 0]).clip(0) * (xy[1:, 1] + xy[:-1, 1])
-    return None
+    return (lines[0][:, 0], lines[0][:, 1]) if lines else None

@@ -1,573 +1,764 @@
 """Checks of notebook 04: floating point, random gradients, Xavier, Kaiming, signals in depth.
 
-Answers that draw random numbers get a generator with a fixed seed. Their statistics are compared
-with six standard errors to spare, so that a right answer fails less than once in a million.
+Random draws are compared with a reference's by statistics of many of them; the tolerances are five
+standard errors and more, so that a right answer fails less than once in a million.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import copy
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle, StepPatch
+from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from helpers import activations, initialization
+from helpers import activations, drawn, initialization
+from helpers.differences import Finding, as_array, describe, malformed, wrong
+from helpers.judge import Checklist, Given, Kind, Task
 from helpers.networks import mlp
 from helpers.numerical_stability import gradients
-from helpers.numerical_stability.sine_fit import sine_mlp
-from helpers.old_judge import (
-    Checklist,
-    as_array,
-    call,
-    describe,
-    expect_close,
-    expect_shape,
-    malformed,
-    wrong,
-)
 
-checklist = Checklist("4 · Numerical stability and initialisation")
+checklist = Checklist("4 · Numerical stability and initialisation", torch=True)
 progress = checklist.progress
 
-SIGMAS = 6  # standard errors allowed to a statistic of random numbers
-LOG_NAMES = ("L", "layer", "N", "slope", "weight", "output", "activation")
 
-# For each expression of exercise 4.1: its value, and what the usual wrong guesses overlook.
-C, D = 1e-250, 1e250
-PREDICTIONS: dict[str, tuple[float, dict[float, str]]] = {
-    "1e-10000": (0.0, {5e-324: "Half the smallest number and less is rounded to 0."}),
-    "1e+10000": (
-        float("inf"),
-        {1.7976931348623157e308: "Overflow does not stop at the largest number."},
-    ),
-    "c + d - d": (
-        C + D - D,
-        {
-            C: "So it is on paper. The machine stores c + d first, with 16 digits.",
-            D: "d is taken off.",
-        },
-    ),
-    "c * c": (C * C, {5e-324: "1e-500 lies far below the smallest number, not at it."}),
-    "d * d": (
-        D * D,
-        {
-            1.7976931348623157e308: "Overflow does not stop at the largest number either.",
-            float("nan"): "A product above the largest number has a sign and a size: infinite.",
-        },
-    ),
-    "d * d - d * d": (
-        D * D - D * D,
-        {
-            0.0: "Both are infinite by then, and inf − inf is not 0.",
-            float("inf"): "inf − inf is not inf either.",
-        },
-    ),
+# --- 4.1 ------------------------------------------------------------------------------------------
+
+C, D, INFINITY = 1e-250, 1e250, float("inf")
+SMALLEST, LARGEST = 5e-324, 1.7976931348623157e308
+VALUES = {
+    "1e-10000": 0.0,
+    "1e+10000": INFINITY,
+    "c + d - d": C + D - D,
+    "c * c": C * C,
+    "d * d": D * D,
+    "d * d - d * d": D * D - D * D,
+}
+# What the usual wrong guesses overlook.
+OVERLOOKED = {
+    ("1e-10000", SMALLEST): "Half the smallest number and less is rounded to 0.",
+    ("1e+10000", LARGEST): "Overflow does not stop at the largest number.",
+    ("c + d - d", C): "So it is on paper. The machine stores c + d first, with 16 digits.",
+    ("c + d - d", D): "d is taken off.",
+    ("c * c", SMALLEST): "1e-500 lies far below the smallest number, not at it.",
+    ("d * d", LARGEST): "Overflow does not stop at the largest number either.",
+    ("d * d", "nan"): "A product above the largest number has a sign and a size: infinite.",
+    ("d * d - d * d", 0.0): "Both are infinite by then, and inf − inf is not 0.",
+    ("d * d - d * d", INFINITY): "inf − inf is not inf either.",
 }
 
 
-@checklist.exercise("4.1 What will it print?")
-def predictions(answer: Callable) -> None:
-    """Compare the six predictions with what Python computes."""
-    received = call(answer)
+def _foretold(received: Any, given: Given) -> None:
     if not isinstance(received, Mapping):
         malformed(f"expected a dictionary with six predictions, received {describe(received)}")
-    missing = [name for name in PREDICTIONS if name not in received]
-    if missing:
+    if missing := [name for name in VALUES if name not in received]:
         malformed(f"no prediction for {', '.join(missing)}")
-    for name, (value, guesses) in PREDICTIONS.items():
-        guess = received[name]
-        if isinstance(guess, str) or guess is ... or guess is None:
-            malformed(f"{name}: expected a number, received {describe(guess)}")
-        number = float(as_array(guess, name))
-        if not np.array_equal(number, value, equal_nan=True):
-            hints = [h for g, h in guesses.items() if np.array_equal(number, g, equal_nan=True)]
+    for name, value in VALUES.items():
+        try:
+            guess = as_array(received[name])
+        except Finding:
+            guess = np.zeros(0)
+        if guess.shape or guess.dtype.kind not in "iuf":
+            malformed(f"{name}: expected a number, received {describe(received[name])}")
+        if not np.array_equal(guess, value, equal_nan=True):
+            hint = OVERLOOKED.get((name, "nan" if np.isnan(guess) else float(guess)), "")
             # The right value is the machine's to tell: the next cell prints it.
-            wrong("\n".join([f"{name} is not {describe(number)}.", *hints]))
+            wrong(f"{name} is not {describe(guess)}.\n{hint}".strip())
 
 
-def _logs(numbers: Sequence[float], slopes: int = 0, weights: int = 0, widths: int = 0) -> float:
-    """Return the formula's log₁₀ with so many factors too many of each kind."""
-    L, layer, N, *deviations = numbers
-    log_n, slope, weight, output, activation = np.log10([N, *deviations])
-    steps = L - layer
-    return float(
-        (steps + widths) * log_n
-        + 2 * ((steps + 1 + slopes) * slope + (steps + weights) * weight + output + activation)
-    )
+predictions = checklist.exercise(
+    "4.1 What will it print?",
+    Task(VALUES.copy, {"no argument": lambda rng: ()}, verify=_foretold),
+)
 
 
-def _log_mistakes(numbers: Sequence[float]) -> dict[str, float]:
-    L, layer, N, slope, weight, output, activation = numbers
-    right = _logs(numbers)
-    return {
-        "These are natural logarithms; log10 is asked for.": right * np.log(10),
-        "That is half of it: log10 of the standard deviation.": right / 2,
-        "The deviations enter a variance squared.": (right + (L - layer) * np.log10(N)) / 2,
-        "There are L − l + 1 slope matrices, one more than weight matrices.": _logs(numbers, -1),
-        "There are L − l weight matrices, those of layers l + 1 to L.": _logs(numbers, 0, 1),
-        "One weight matrix too many, with its sum over N terms: there are L − l.": _logs(
-            numbers, 0, 1, 1
-        ),
-        "N occurs L − l times, once for each sum over k.": _logs(numbers, 0, 0, 1),
-        "N is missing: each of the L − l weight matrices brings a sum of N terms.": _logs(
-            (L, layer, 1, slope, weight, output, activation)
-        ),
-        "N to the power L − l, not 2(L − l): a sum of N terms has N times the variance.": _logs(
-            (L, layer, N * N, slope, weight, output, activation)
-        ),
-        "The product runs from layer l to layer L, not to layer L − 1.": _logs(
-            (L - 1, *numbers[1:])
-        ),
-        "The gradient ends in the activation: its variance is missing.": _logs((*numbers[:-1], 1)),
-        "The gradient at the output is missing.": _logs((*numbers[:-2], 1, activation)),
-    }
+# --- 4.2 ------------------------------------------------------------------------------------------
+
+NAMES = ("L", "layer", "N", "slope", "weight", "output", "activation")
 
 
-@checklist.exercise("4.2 The variance in logarithms")
-def log_variance(answer: Callable) -> None:
-    """Compare log10 of the variance with the model's, also far out of float64's range."""
-    for numbers in ((8, 2, 64, 3.0, 2.0, 5.0, 0.7), (6, 3, 10, 0.5, 0.1, 2.0, 3.0)):
-        given = _named(numbers)
-        expected = gradients.log10_variance(_model(numbers))
-        received = as_array(call(answer, *numbers), given)
-        if received.shape == () and np.isclose(received, 10**expected, rtol=1e-6):
-            wrong(f"for {given}: that is the variance itself; return its logarithm, base 10.")
-        expect_close(received, expected, given, rtol=1e-6, mistakes=_log_mistakes(numbers))
-    for numbers in ((64, 2, 256, 2.0, 1024.0, 2.0, 2.0), (64, 2, 256, 2.0, 0.001, 2.0, 2.0)):
-        given = _named(numbers)
-        received = as_array(call(answer, *numbers), given)
-        if received.shape == () and not np.isfinite(received):
-            wrong(
-                f"for {given}: received {describe(received)}. The product left float64's range\n"
-                "before its logarithm was taken; add the factors' logarithms instead."
-            )
-        expected = gradients.log10_variance(_model(numbers))
-        expect_close(received, expected, given, rtol=1e-6)
+def _model(L: int, layer: int, N: int, *deviations: float, seeded: bool = False) -> Kind:
+    """Return a kind of arguments: the deviations up to 30 % larger, L if above 5, up to 2 more."""
+
+    def kind(rng: Generator) -> Given:
+        spread = rng.uniform(1, 1.3, len(deviations))
+        drawn = [
+            float(f"{d * r:.3g}") if isinstance(d, float) else d
+            for d, r in zip(deviations, spread, strict=True)
+        ]
+        numbers = (L + int(rng.integers(3)) * (L > 5), layer, N, *drawn)
+        said = ", ".join(f"{name} = {value:g}" for name, value in zip(NAMES, numbers, strict=True))
+        return Given((*numbers, _seed(rng)) if seeded else numbers, said=said)
+
+    return kind
 
 
-def _model(numbers: Sequence[float]) -> gradients.RandomProduct:
-    L, layer, N, *deviations = numbers
-    return gradients.RandomProduct(int(L), int(layer), int(N), *deviations)
+def _seed(rng: Generator) -> Generator:
+    return np.random.default_rng(rng.integers(2**32))
 
 
-def _named(numbers: Sequence[float]) -> str:
-    return ", ".join(f"{name} = {value:g}" for name, value in zip(LOG_NAMES, numbers, strict=True))
+def _logs(n: int = 0, slopes: int = 0, weights: int = 0, **fixed: float) -> Callable[..., float]:
+    """Return the formula with so many factors more of a kind, and numbers replaced."""
+
+    def answer(*numbers: float) -> float:
+        L, layer, N, *deviations = (dict(zip(NAMES, numbers, strict=True)) | fixed).values()
+        powers = L - layer + 1 + slopes, L - layer + weights, 1, 1
+        return (L - layer + n) * np.log10(N) + 2 * np.dot(powers, np.log10(deviations))
+
+    return answer
 
 
-@checklist.exercise("4.3 Sample the gradient")
-def sample_gradient(answer: Callable) -> None:
-    """Compare size, spread and shape of 300 sampled gradients with the model's law."""
-    numbers, repeats = (6, 3, 24, 0.4, 3.0, 20.0, 0.3), 300
-    given = _named(numbers)
-    first = as_array(call(answer, *numbers, np.random.default_rng(1)), given)
-    expect_shape(first, (24, 24), given, "The outer product of δ and a has N rows and N columns.")
-    again = as_array(call(answer, *numbers, np.random.default_rng(1)), given)
-    other = as_array(call(answer, *numbers, np.random.default_rng(2)), given)
-    if not np.array_equal(first, again) or np.array_equal(first, other):
-        wrong("The sample does not depend on rng alone: take every random number from rng.")
-    rank = np.linalg.matrix_rank(first, tol=1e-4 * np.linalg.norm(first))  # float32 will do
-    if rank != 1:
-        wrong(f"for {given}: the matrix has rank {rank}; a column times a row, δ aᵀ, has rank 1.")
-    rng = np.random.default_rng(3)
-    sampled = np.array([as_array(answer(*numbers, rng), given) for _ in range(repeats)])
-    _compare_sizes(sampled, numbers, given)
-    _compare_sides(sampled, given)
+def _product(L: int, layer: int, N: int, *deviations: float) -> np.floating:
+    slope, weight, output, activation = np.square(deviations)
+    return np.float64(N * weight * slope) ** (L - layer) * slope * output * activation
 
 
-def _size_mistakes(numbers: Sequence[float]) -> dict[str, float]:
-    L, layer, N, slope, weight, output, activation = numbers
-    return {
-        "A weight matrix is missing; there are L − l of them.": _logs(numbers, 0, -1, -1),
-        "There is a weight matrix too many; there are L − l of them.": _logs(numbers, 0, 1, 1),
-        "There are L − l + 1 slope matrices, one more than weight matrices.": _logs(numbers, -1),
-        "There is a layer too many, slopes and weights.": _logs((L + 1, *numbers[1:])),
-        "rng.normal takes a standard deviation, not a variance (its square).": _logs(
-            (L, layer, N, *np.square(numbers[3:]))
-        ),
-        "The roots of the deviations are taken; they are no variances.": _logs(
-            (L, layer, N, *np.sqrt(numbers[3:]))
-        ),
-        "The slopes are missing, or their deviation.": _logs(
-            (L, layer, N, 1, weight, output, activation)
-        ),
-        "The activation's deviation is missing.": _logs((*numbers[:-1], 1)),
-        "The output gradient's deviation is missing.": _logs((*numbers[:-2], 1, activation)),
-    }
+LOGS = _logs()
+LOG_MISTAKES = {
+    "These are natural logarithms; log10 is asked for.": lambda *g: LOGS(*g) * np.log(10),
+    "That is half of it: log10 of the standard deviation.": lambda *g: LOGS(*g) / 2,
+    "The deviations enter squared.": lambda L, layer, N, *g: LOGS(L, layer, N * N, *g) / 2,
+    "There are L − l + 1 slope matrices, one more than weight matrices.": _logs(slopes=-1),
+    "There are L − l weight matrices, those of layers l + 1 to L.": _logs(weights=1),
+    "There are L − l weight matrices, each with a sum; here is one more.": _logs(weights=1, n=1),
+    "N occurs L − l times, once for each sum over k.": _logs(n=1),
+    "N is missing: each weight matrix brings a sum of N terms.": _logs(N=1),
+    "N to the power L − l, not 2(L − l).": lambda L, layer, N, *g: LOGS(L, layer, N * N, *g),
+    "A layer is missing; the product runs from layer l to layer L.": lambda L, *g: LOGS(L - 1, *g),
+    "A layer too many; the product runs from layer l to layer L.": lambda L, *g: LOGS(L + 1, *g),
+    "The gradient ends in the activation: its variance is missing.": _logs(activation=1),
+    "The gradient at the output is missing.": _logs(output=1),
+    "That is the variance itself; return its logarithm, base 10.": _product,
+    "The product left float64's range: add logarithms.": lambda *g: np.log10(_product(*g)),
+}
+
+log_variance = checklist.exercise(
+    "4.2 The variance in logarithms",
+    Task(
+        LOGS,
+        {
+            "one step": _model(3, 2, 50, 0.3, 3.0, 6.0, 0.05),
+            "several steps": _model(7, 3, 64, 2.0, 0.2, 0.05, 6.0),
+            "whole numbers": _model(6, 4, 7, 2, 3, 5, 11),
+            "one unit": _model(6, 2, 1, 0.3, 3.0, 6.0, 0.2),
+            "huge": _model(400, 2, 900, 1e7, 1e8, 2.0, 5.0),
+            "tiny": _model(400, 2, 3, 1e-7, 1e-8, 2.0, 5.0),
+        },
+        LOG_MISTAKES,
+        rtol=1e-5,
+        atol=1e-5,
+        forbidden=[(gradients, "log10_variance")],
+    ),
+)
 
 
-def _compare_sizes(sampled: NDArray, numbers: Sequence[float], given: str) -> None:
-    logs = np.log10(np.mean(sampled**2, axis=(1, 2)))
-    # The same law by another route: without matrices.
-    reference = gradients.sample_log10(_model(numbers), 4000, np.random.default_rng(0)).mean_square
-    error = SIGMAS * reference.std() * np.sqrt(1 / len(logs) + 1 / len(reference))
-    difference = logs.mean() - reference.mean()
-    off = {s: value - _logs(numbers) for s, value in _size_mistakes(numbers).items()}
-    nearest = min(off, key=lambda s: abs(difference - off[s]))
-    said = (
-        f"for {given}: log10 of the mean square is {logs.mean():.2f} on average over "
-        f"{len(logs)} gradients, expected {reference.mean():.2f} ± {error:.2f}"
-    )
-    if not abs(difference) < error and abs(difference - off[nearest]) < error:
-        wrong(f"{nearest}\n{said}")
-    if not 0.7 < logs.std() / reference.std() < 1.45:
-        wrong(
-            f"for {given}: one gradient differs from the next by {logs.std():.2f} powers of ten, "
-            f"expected about {reference.std():.2f}.\n"
-            "Every layer has N slopes and N × N weights of its own, all drawn anew."
-        )
-    if not abs(difference) < error:
-        wrong(said)
+# --- 4.3 ------------------------------------------------------------------------------------------
 
 
-def _compare_sides(sampled: NDArray, given: str) -> None:
-    # δ is a product of two normal vectors and so has heavier tails than the normal a.
-    u, _, vt = np.linalg.svd(sampled)
-    rows, columns = (24 * np.mean(np.sum(x**4, axis=1)) for x in (u[:, :, 0], vt[:, 0, :]))
-    if rows < columns:
-        wrong(
-            f"for {given}: the matrix is transposed. Its rows belong to δ, the layer's outputs,\n"
-            "and its columns to the activations, its inputs: δ aᵀ, np.outer(delta, a)."
-        )
+def _draws(
+    call: Callable, answer: Callable, given: Given, shape: tuple[int, int], repeats: int
+) -> NDArray[np.float64]:
+    """Return draws in a row from one generator, on which alone they have to depend."""
+    *sizes, rng = given.args
+    later = copy.deepcopy(rng)
+    later.random()
+    first, again, other = (as_array(call(answer, *sizes, start)) for start in (rng, rng, later))
+    if first.shape != shape:
+        said = f"for {given}: expected shape {shape}, received shape {first.shape}"
+        malformed(f"{said}: it is transposed" if first.shape == shape[::-1] else said)
+    if not np.array_equal(first, again) or (np.array_equal(first, other) and first.any()):
+        wrong("The draw does not depend on rng alone: take every random number from rng.")
+
+    def one_by_one(repeats: int, *args: Any) -> NDArray[np.float64]:
+        return np.array([as_array(answer(*args)) for _ in range(repeats)], dtype=np.float64)
+
+    return call(getattr(answer, "many", one_by_one), repeats, *sizes, rng)
 
 
-def drawn_histogram(ax: Axes) -> tuple[NDArray, NDArray]:
-    """Return the places and the heights of the histogram on the axes, however it was drawn.
+def _sampler_of(many: Callable[..., NDArray]) -> Callable[..., NDArray]:
+    """Return a function that draws once, from one that draws many at once; it keeps both."""
 
-    Raises:
-        Finding: there are neither bars nor an outline nor a line.
+    def once(*args: Any) -> NDArray:
+        return many(1, *args)[0]
+
+    once.many = many  # type: ignore[attr-defined]
+    return once
+
+
+def _sampler(
+    layers: int = 0,
+    top: bool = True,
+    power: float = 1,
+    kept: str = "",
+    shared: bool = False,
+    flipped: bool = False,
+    **fixed: float,
+) -> Callable[..., NDArray]:
+    """Return a sampler; by options a wrong one: layers too many, slopes missing or kept, …."""
+
+    def many(repeats: int, *numbers: Any) -> NDArray:
+        *settings, rng = numbers
+        given = dict(zip(NAMES, settings, strict=True)) | fixed
+        L, layer, N, slope, weight, output, activation = given.values()
+
+        def normal(std: float, *size: int) -> Any:
+            return rng.normal(0, std**power, (repeats, *size))
+
+        draw = {
+            "D": lambda: normal(slope, 1 if shared else N, 1),
+            "W": lambda: normal(weight, N, N),
+        }
+        draw |= {name: cache(draw[name]) for name in kept}
+        delta = normal(output, N, 1) * (draw["D"]() if top else 1)
+        for _ in range(L - layer + layers):
+            delta = draw["D"]() * (draw["W"]() @ delta)
+        gradients = delta * normal(activation, 1, N)
+        return gradients.mT if flipped else gradients
+
+    return _sampler_of(many)
+
+
+def _law(call: Callable, answer: Callable, given: Given) -> dict[str, Any]:
+    """Return what shows the law of a gradient: size, spread, signs, rank and its factors' tails.
+
+    One unit wide, every factor shows: each adds to the spread of the logarithm, and one that is
+    used twice adds more than two of their own.
     """
-    bars = [p for p in ax.patches if isinstance(p, Rectangle)]
-    steps = [p for p in ax.patches if isinstance(p, StepPatch)]
-    outlines = [p.get_path().vertices for p in ax.patches if p not in bars and p not in steps]
-    outlines += [np.asarray(line.get_xydata()) for line in ax.lines]
-    if bars:
-        x = [bar.get_x() + bar.get_width() / 2 for bar in bars]
-        return np.array(x), np.array([bar.get_height() for bar in bars])
-    if steps:
-        values, edges, _ = steps[0].get_data()
-        return (edges[1:] + edges[:-1]) / 2, np.asarray(values)
-    if outlines:
-        xy = np.asarray(outlines[0])
-        return (xy[1:, 0] + xy[:-1, 0]) / 2, np.diff(xy[:, 0]).clip(0) * (xy[1:, 1] + xy[:-1, 1])
-    malformed("nothing is drawn on the axes that were given; draw with ax.hist, not plt.hist")
+    N = given.args[2]
+    repeats, scale = (600, 3) if N > 1 else (4500, 1)
+    g = _draws(call, answer, given, (N, N), repeats)
+    logs = np.log10(np.mean(g**2, axis=(1, 2)))
+    logs = logs[np.isfinite(logs)]  # a float32 generator draws a 0 now and then
+    found: dict[str, Any] = {
+        "log10 of the mean square, on average over many gradients": round(logs.mean(), 2),
+        f"{scale} standard deviation(s) of that over the gradients": round(scale * logs.std(), 2),
+        "the share of positive entries": round(np.mean(g > 0), 2),
+    }
+    if N > 1:
+        small = 1e-4 * np.linalg.norm(g[0])  # float32 will do
+        row, column = g[:, 0], g[:, :, 0]
+        found |= {
+            "rank": int(np.linalg.matrix_rank(g[0], tol=small)),
+            "the sizes of the column's entries, δ": _tails(np.abs(column)),
+            "the sizes of the row's entries, a": _tails(np.abs(row)),
+            "signs of neighbouring rows": _balance(np.sign(column)),
+            "signs of neighbouring columns": _balance(np.sign(row)),
+        }
+    return found
 
 
-def bars_center(ax: Axes) -> tuple[float, float]:
-    """Return the mean and the standard deviation of the histogram drawn on the axes."""
-    x, heights = drawn_histogram(ax)
-    center = np.average(x, weights=heights)
-    return float(center), float(np.sqrt(np.average((x - center) ** 2, weights=heights)))
+def _tails(sizes: NDArray) -> str:
+    # The mean size over the root mean square: 0.80 for normal numbers, 0.64 for their products.
+    ratio = np.mean(sizes.mean(axis=1) / np.sqrt(np.mean(sizes**2, axis=1)))
+    kinds = "as of products", "as of normal numbers", "less spread out than of normal numbers"
+    return kinds[int(ratio > 0.76) + int(ratio > 0.84)]
 
 
-@checklist.exercise("4.4 A histogram of magnitudes")
-def plot_magnitudes(answer: Callable) -> None:
-    """Look at the drawn histogram's centre and width, the title's zeros and the label."""
-    rng = np.random.default_rng(0)
-    magnitudes = 10.0 ** rng.normal(-8, 1.5, (50, 40))
-    gradient = np.where(magnitudes > 1e-8, 1, -1) * magnitudes  # large ones positive, by design
-    gradient.flat[::29] = 0
-    zeros = int(np.sum(gradient == 0))
-    figure = Figure()
-    FigureCanvasAgg(figure)
-    ax = figure.subplots()
-    given = f"a gradient of shape (50, 40) with {zeros} zeros"
-    # The axes are to be drawn on; `call` would hand over a copy of them.
+def _balance(signs: NDArray) -> str:
+    products = signs[:, 1:] * signs[:, :-1]
+    return "independent" if abs(products.mean()) < 0.1 else "dependent"
+
+
+SAMPLE_MISTAKES = {
+    "rng.normal takes a standard deviation, not a variance.": _sampler(power=2),
+    "The roots of the deviations are taken; they are no variances.": _sampler(power=0.5),
+    "There are L − l + 1 slope matrices, one more than weight matrices.": _sampler(top=False),
+    "There is a layer too many; draw L − l weight matrices.": _sampler(1),
+    "A layer is missing; draw L − l weight matrices.": _sampler(-1),
+    "The matrix is transposed: rows belong to δ, columns to the activations.": _sampler(
+        flipped=True
+    ),
+    "Every layer has weights of its own; here all have the same.": _sampler(kept="W"),
+    "Every layer has slopes of its own; here all have the same.": _sampler(kept="D"),
+    "Every layer has matrices of its own; here all have the same.": _sampler(kept="WD"),
+    "Every unit has a slope of its own; here one number is a layer's.": _sampler(shared=True),
+    "The slopes' deviation is missing.": _sampler(slope=1),
+    "The weights' deviation is missing.": _sampler(weight=1),
+    "The output gradient's deviation is missing.": _sampler(output=1),
+    "The activation's deviation is missing.": _sampler(activation=1),
+}
+
+sample_gradient = checklist.exercise(
+    "4.3 Sample the gradient",
+    Task(
+        _sampler(),
+        {
+            "wide": _model(5, 3, 24, 0.35, 3.0, 20.0, 0.04, seeded=True),
+            "one step": _model(3, 2, 1, 3.0, 0.15, 0.04, 20.0, seeded=True),
+            "several steps": _model(5, 2, 1, 2, 3, 5, 11, seeded=True),
+        },
+        SAMPLE_MISTAKES,
+        observe=_law,
+        rtol=0,
+        atol=0.3,
+        forbidden=[(gradients, "sample_gradient")],
+    ),
+)
+
+
+# --- 4.4 ------------------------------------------------------------------------------------------
+
+
+def _magnitudes(center: float, shape: tuple[int, ...], zeros: int, dtype: type = float) -> Kind:
+    """Return a kind of gradient: magnitudes grow along it, the large ones are positive."""
+
+    def kind(rng: Generator) -> Given:
+        size = int(np.prod(shape))
+        logs = np.sort(rng.normal(center, 1.5, size))
+        logs[: size // 3] = logs[size // 6]  # ties, and two entries far out
+        logs[[0, -1]] += -3, 2
+        values = np.where(np.arange(size) < size // 2, -1, 1) * 10.0**logs
+        values[rng.choice(np.arange(5, size - 1), zeros, replace=False)] = 0
+        said = f"a gradient of shape {shape} with {zeros} zeros, magnitudes around 1e{center:+g}"
+        return Given((values.reshape(shape).astype(dtype),), said=said)
+
+    return kind
+
+
+def _seen(call: Callable, answer: Callable, given: Given) -> dict[str, Any]:
+    """Return what a reader sees of the histogram, as exact as its bins are narrow."""
+    gradient = given.args[0]
+    figure, ax = plt.subplots()
+    other = plt.figure()  # the current one
     returned = call(lambda gradient: answer(gradient, ax), gradient)
-    if not isinstance(returned, Axes):
-        malformed(f"for {given}: expected the axes back, received {describe(returned)}")
-    _compare_histogram(ax, gradient)
-    if not ax.get_xlabel():
-        wrong("The x-axis has no label; say what it shows, and the base of the logarithm.")
-    if str(zeros) not in "".join(ax.get_title(place) for place in ("left", "center", "right")):
-        wrong(f"{zeros} entries are exactly 0 and the title does not say so.")
+    if returned is not ax:
+        malformed(f"for {given}: expected ax back, received {describe(returned)}")
+    if (found := drawn.histogram(ax)) is None:
+        malformed(f"for {given}: nothing is drawn on ax; use ax.hist, not plt.hist")
+    places, heights = found
+    low, high = sorted(ax.get_xlim())
+    shown = (heights > 0) & (places >= low) & (places <= high)
+    if not shown.any():
+        malformed(f"for {given}: no bars are seen on ax")
+    x, heights = places[shown], heights[shown]
+    gaps = np.diff(np.unique(places))
+    bin_width = gaps.min() if gaps.size else 0.0  # a single bar shows nothing
+    center = np.average(x, weights=heights)
+    spread = np.sqrt(np.average((x - center) ** 2, weights=heights))
+    logs = np.log10(np.abs(gradient[gradient != 0].astype(np.float64)))
+    seen: dict[str, Any] = {"scale of the x-axis": ax.get_xscale()}
+    for name, value, exact, slack in (
+        ("centre of the histogram", center, logs.mean(), 0.8),
+        ("spread of the histogram", spread, logs.std(), 0.8),
+        ("its left end", x.min() - bin_width / 2, logs.min(), 1.1),
+        ("its right end", x.max() + bin_width / 2, logs.max(), 1.1),
+    ):
+        seen[name] = float(exact if abs(value - exact) <= slack * bin_width else value)
+    label, title = ax.get_xlabel(), drawn.title(ax)
+    for shown_figure in (figure, other):
+        plt.close(shown_figure)
+    named = re.search(r"10|₁₀|\bten\b|decimal|decade", label, re.IGNORECASE)
+    zeros = str(int(np.sum(gradient == 0)))
+    told = zeros in ["0", *re.findall(r"\d+", title)]
+    seen["label of the x-axis"] = "one that tells base 10" if named else label
+    seen["title"] = f"one with the number of zeros, {zeros}" if told else title
+    return seen
 
 
-def _compare_histogram(ax: Axes, gradient: NDArray) -> None:
-    if ax.get_xscale() == "log":
-        wrong("The x-axis has a logarithmic scale. Take the logarithm of the values instead.")
-    center, width = bars_center(ax)
-    logs = np.log10(np.abs(gradient[gradient != 0]))
-    expected = logs.mean(), logs.std()
-    if np.allclose([center, width], expected, atol=0.3):
-        return
-    positive = np.log10(gradient[gradient > 0])
-    floor = logs.min() - 3
-    named = ""
-    if np.allclose([center, width], np.log(10) * np.array(expected), rtol=0.05):
-        named = "These are natural logarithms (np.log); base 10 is asked for.\n"
-    elif np.allclose([center, width], np.log2(10) * np.array(expected), rtol=0.05):
-        named = "These are logarithms to base 2; base 10 is asked for.\n"
-    elif np.allclose([center, width], [positive.mean(), positive.std()], atol=0.3):
-        named = "Only positive entries are drawn; take the absolute value first.\n"
-    elif np.allclose([center, width], 2 * np.array(expected), rtol=0.05):
-        named = "The squares are drawn, not the magnitudes.\n"
-    elif abs(center) < 1:
-        named = "The magnitudes themselves are drawn; take their logarithm.\n"
-    elif drawn_histogram(ax)[0].min() < floor:
-        named = "Zeros are drawn as if they were tiny numbers; leave them out of the bars.\n"
-    wrong(
-        f"{named}the histogram's centre is {center:.2f} and its spread {width:.2f}, expected "
-        f"{expected[0]:.2f} and {expected[1]:.2f}"
+def _histogram(values: Callable[[NDArray], NDArray]) -> Callable[..., Axes]:
+    def answer(gradient: NDArray, ax: Axes) -> Axes:
+        ax.hist(values(gradient[gradient != 0].astype(np.float64)), bins=30)
+        ax.set(xlabel="log10 |g|", title=f"{np.sum(gradient == 0)} zeros")
+        return ax
+
+    return answer
+
+
+HISTOGRAM_MISTAKES: dict[str, Callable[[NDArray], NDArray]] = {
+    "These are natural logarithms; base 10 is asked for.": lambda g: np.log(np.abs(g)),
+    "These are logarithms to base 2; base 10 is asked for.": lambda g: np.log2(np.abs(g)),
+    "Only positive entries are drawn; take the absolute value first.": lambda g: np.log10(g[g > 0]),
+    "The squares are drawn, not the magnitudes.": lambda g: np.log10(g**2),
+    "The magnitudes themselves are drawn; take their logarithm.": np.abs,
+    "The sign is wrong: that is −log10 |g|.": lambda g: -np.log10(np.abs(g)),
+}
+
+plot_magnitudes = checklist.exercise(
+    "4.4 A histogram of magnitudes",
+    Task(
+        _histogram(lambda g: np.log10(np.abs(g))),
+        {
+            "small": _magnitudes(-8, (50, 40), 67),
+            "large": _magnitudes(12, (4, 5, 6), 23),
+            "below float32's range": _magnitudes(-100, (1500,), 41),
+            "float32, no zeros": _magnitudes(-12, (2, 6), 0, np.float32),
+        },
+        {sentence: _histogram(values) for sentence, values in HISTOGRAM_MISTAKES.items()},
+        observe=_seen,
+        rtol=0.02,
+        atol=0.3,
+        single=(0.02, 0.3),
+        hint="The bars show log10 |g| for every entry that is not 0, and only for these.",
+    ),
+)
+
+
+# --- 4.5 ------------------------------------------------------------------------------------------
+
+
+def _problem(
+    make: Callable[[], nn.Module], scale: float = 0.7, examples: int = 12, arrives: bool = False
+) -> Kind:
+    """Return a kind of network and data; where it `arrives`, some other loss left its gradients."""
+
+    def kind(rng: Generator) -> Given:
+        network = make()
+        for parameter in network.parameters():
+            parameter.data = torch.tensor(rng.normal(0, scale, parameter.shape)).float()
+        layers = _linear(network)
+        ends = layers[0].in_features, layers[-1].out_features
+        inputs, targets = (torch.tensor(rng.normal(size=(examples, n))).float() for n in ends)
+        said = f"a network of {len(layers)} linear layers, {examples} examples, {ends[1]} output(s)"
+        said += ", which arrives with gradients" if arrives else ""
+        return Given((network, inputs, targets, arrives), said=said)
+
+    return kind
+
+
+def _linear(network: nn.Module) -> list[nn.Linear]:
+    return [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+
+
+def _sine_network() -> nn.Module:
+    return nn.Sequential(nn.Linear(2, 7, bias=False), *mlp([7, 7, 7, 1], "tanh", bias=False))
+
+
+def _watched(call: Callable, answer: Callable, given: Given) -> dict[str, Any]:
+    """Return what the answer says of one network, twice, and whether the network is as it was."""
+    network, inputs, targets, arrives = copy.deepcopy(given.args)
+    if arrives:
+        network(inputs).square().sum().backward()
+    before = copy.deepcopy(network.state_dict())
+
+    def ask(inputs: Tensor, targets: Tensor) -> Any:
+        return answer(network, inputs, targets)
+
+    first, again = call(ask, inputs, targets), call(ask, inputs, targets)
+    same = all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    kept = "as they were" if same else "changed"
+    return {"first call": first, "the network's weights": kept, "second call": again}
+
+
+def _sizes(
+    size: Callable[[Tensor], Any] = lambda grad: grad.abs().mean(),
+    loss: Callable[[Tensor], Tensor] = lambda errors: errors.square().mean(),
+    biases: bool = False,
+) -> Callable[..., NDArray]:
+    def answer(network: nn.Module, inputs: Tensor, targets: Tensor) -> NDArray:
+        weights = [layer.weight for layer in _linear(network)]
+        chosen = list(network.parameters()) if biases else weights
+        found = torch.autograd.grad(loss(network(inputs) - targets), chosen)
+        return np.array([float(size(grad)) for grad in found])
+
+    return answer
+
+
+def _accumulated(network: nn.Module, inputs: Tensor, targets: Tensor) -> NDArray:
+    (network(inputs) - targets).square().mean().backward()
+    return np.array([layer.weight.grad.abs().mean() for layer in _linear(network)])  # type: ignore[union-attr]
+
+
+SIZE_MISTAKES = {
+    "First the absolute value, then the mean: signs cancel.": _sizes(lambda g: g.mean()),
+    "The absolute value belongs inside the mean, not around it.": _sizes(lambda g: g.mean().abs()),
+    "That is the sum over the weights; the mean is asked for.": _sizes(lambda g: g.abs().sum()),
+    "That is the largest entry; the mean is asked for.": _sizes(lambda g: g.abs().max()),
+    "That is the median; the mean is asked for.": _sizes(lambda g: g.abs().median()),
+    "That is the norm; the mean absolute entry is asked for.": _sizes(lambda g: g.norm()),
+    "That is the mean square; |g| is asked for.": _sizes(lambda g: g.square().mean()),
+    "That is the root mean square; |g| is asked for.": _sizes(lambda g: g.square().mean().sqrt()),
+    "The layers are in reverse order; the first comes first.": lambda *g: _sizes()(*g)[::-1],
+    "The loss is a mean, not a sum.": _sizes(loss=lambda e: e.square().sum()),
+    "The loss averages over outputs, too.": _sizes(loss=lambda e: e.square().sum(1).mean()),
+    "The mean squared error has no factor ½.": _sizes(loss=lambda e: e.square().mean() / 2),
+    "The loss is the mean squared error, not the absolute one.": _sizes(
+        loss=lambda e: e.abs().mean()
+    ),
+    "Leave the biases out: one number a layer, of its weights.": _sizes(biases=True),
+    "backward() adds to the gradients there are; empty them first.": _accumulated,
+}
+
+layer_gradients = checklist.exercise(
+    "4.5 The size of each layer's gradient",
+    Task(
+        _sizes(),
+        {
+            "the assignment's": _problem(_sine_network),
+            "several outputs": _problem(lambda: mlp([2, 6, 4, 3], "relu")),
+            "many examples": _problem(lambda: mlp([2, 3, 2], "swish"), examples=1500),
+            "one layer": _problem(lambda: mlp([3, 2], "relu"), examples=1),
+            "gradients there": _problem(lambda: mlp([2, 4, 1], "tanh"), arrives=True),
+            "vanishing": _problem(lambda: mlp([3] * 9, "sigmoid"), scale=0.4),
+            "all weights 0": _problem(_sine_network, scale=0.0),
+        },
+        SIZE_MISTAKES,
+        observe=_watched,
+        single=(2e-4, 0),
+    ),
+)
+
+
+# --- 4.6 and 4.9 ----------------------------------------------------------------------------------
+
+
+def _weights(normal: bool, variance: Callable[[int, int], float], low: float = -1.0) -> Callable:
+    def many(repeats: int, fan_in: int, fan_out: int, rng: Generator) -> NDArray:
+        std, size = np.sqrt(variance(fan_in, fan_out)), (repeats, fan_out, fan_in)
+        d = np.sqrt(3) * std
+        return rng.normal(0, std, size) if normal else rng.uniform(low * d, d, size)
+
+    return _sampler_of(many)
+
+
+def _fans(fan_in: int, fan_out: int) -> Kind:
+    said = f"fan_in = {fan_in}, fan_out = {fan_out}"
+    return lambda rng: Given((fan_in, fan_out, _seed(rng)), said=said)
+
+
+def _moments(call: Callable, answer: Callable, given: Given) -> dict[str, float]:
+    """Return what shows the law of the entries, in many matrices."""
+    fan_in, fan_out, _ = given.args
+    weights = _draws(call, answer, given, (fan_out, fan_in), 80_000 // (fan_in * fan_out))
+    mean, std = weights.mean(), max(weights.std(), 1e-300)
+    z = (weights - mean) / std
+    neighbours = [
+        np.mean(along[1:] * along[:-1])
+        for along in (np.moveaxis(z, axis, 0) for axis in range(3))
+        if len(along) > 1
+    ]
+    found = {
+        "the mean, over the standard deviation": mean / std,
+        "the variance, times (n_in + n_out)": std**2 * (fan_in + fan_out),
+        "the fourth moment, over the squared variance": np.mean(np.square(z * z)),
+        "the correlation of neighbouring entries": max(neighbours, key=abs),
+    }
+    return {name: round(float(value), 2) + 0.0 for name, value in found.items()}
+
+
+def _initialiser(name: str, c: int) -> Task:
+    """Return the task of drawing normal or uniform entries of variance c/(n_in + n_out)."""
+    normal = name.endswith("normal")
+    variances = {
+        "Both fans enter: this divides by n_in where their mean belongs.": lambda i, o: c / 2 / i,
+        "Both fans enter: this divides by n_out where their mean belongs.": lambda i, o: c / 2 / o,
+        "n_in alone stands where n_in + n_out belongs.": lambda i, o: c / i,
+        "n_out alone stands where n_in + n_out belongs.": lambda i, o: c / o,
+        "The product of the fans stands where their sum belongs.": lambda i, o: c / (i * o),
+    }
+    if c == 2:
+        variances["The variance 4/(n_in + n_out) is Kaiming's."] = lambda i, o: 4 / (i + o)
+        variances["The 2 of the harmonic mean is missing."] = lambda i, o: 1 / (i + o)
+    else:
+        variances["The variance 2/(n_in + n_out) is Xavier's."] = lambda i, o: 2 / (i + o)
+    if normal:
+        variances["rng.normal takes the standard deviation, not the variance."] = lambda i, o: (
+            (c / (i + o)) ** 2
+        )
+    else:
+        variances |= {
+            "The half-width misses a factor √3: U(−d, d) has variance d²/3.": lambda i, o: (
+                c / (i + o) / 3
+            ),
+            "That d is the square of the half-width; take its root.": lambda i, o: (
+                3 * (c / (i + o)) ** 2
+            ),
+            "The interval is d wide; it should reach from −d to d.": lambda i, o: c / (i + o) / 4,
+        }
+
+    def right(fan_in: int, fan_out: int) -> float:
+        return c / (fan_in + fan_out)
+
+    mistakes = {sentence: _weights(normal, variance) for sentence, variance in variances.items()}
+    other = "uniform; normal" if normal else "normal; uniform"
+    mistakes[f"These entries are {other} ones are asked for."] = _weights(not normal, right)
+    if not normal:
+        mistakes["The entries run from 0 upwards, not from −d to d."] = _weights(False, right, 0.0)
+    return Task(
+        _weights(normal, right),
+        {"wide": _fans(150, 250), "tall": _fans(350, 45), "small": _fans(2, 5)},
+        mistakes,
+        observe=_moments,
+        rtol=0.05,
+        atol=0.04,
+        forbidden=[
+            *((initialization, method) for method in initialization.METHODS),
+            *((nn.init, method + "_") for method in initialization.METHODS),
+        ],
+        name=name,
     )
 
 
-@checklist.exercise("4.5 The size of each layer's gradient")
-def layer_gradients(answer: Callable) -> None:
-    """Compare each layer's mean absolute gradient with autograd's, once and once more."""
-    rng = np.random.default_rng(0)
-    inputs = torch.tensor(rng.normal(size=(12, 2)), dtype=torch.float32)
-    targets = torch.tensor(rng.normal(size=(12, 1)), dtype=torch.float32)
-    for network in (sine_mlp(4, 7, "tanh"), mlp([2, 5, 3, 1], "relu", bias=True)):
-        initialization.initialize(network, "kaiming_normal", rng)
-        given = f"a network of {sum(isinstance(m, nn.Linear) for m in network)} linear layers"
-        found = _gradients(network, inputs, targets)
-        expected = np.array([g.abs().mean().item() for g in found])
-        received = as_array(_numbers(call(answer, network, inputs, targets)), given)
-        expect_shape(received, expected.shape, given, "One number for each linear layer's weights.")
-        mistakes = {
-            "First the absolute value, then the mean: signs cancel.": [g.mean() for g in found],
-            "The mean comes first here, and its absolute value after it; do it the other way "
-            "round.": [g.mean().abs() for g in found],
-            "That is the sum over the weights; the mean is asked for.": [
-                g.abs().sum() for g in found
-            ],
-            "That is the largest entry; the mean is asked for.": [g.abs().max() for g in found],
-            "That is the norm; the mean absolute entry is asked for.": [g.norm() for g in found],
-            "That is the root of the mean square; the mean of |g| is asked for.": [
-                g.square().mean().sqrt() for g in found
-            ],
-            "The layers are in reverse order; the first layer comes first.": expected[::-1],
-            "The loss is the mean of the squared errors, not their sum.": len(inputs) * expected,
-            "The loss has a factor ½ here; the mean squared error has none.": expected / 2,
-        }
-        outcomes = {
-            sentence: np.array(values, dtype=float) for sentence, values in mistakes.items()
-        }
-        expect_close(received, expected, given, rtol=1e-4, mistakes=outcomes)
-        _call_twice(answer, network, inputs, targets, expected, given)
+xavier = checklist.exercise(
+    "4.6 Xavier's weights", _initialiser("xavier_normal", 2), _initialiser("xavier_uniform", 2)
+)
 
 
-def _call_twice(
-    answer: Callable,
-    network: nn.Sequential,
-    inputs: Tensor,
-    targets: Tensor,
-    expected: NDArray,
-    given: str,
-) -> None:
-    before = [p.detach().clone() for p in network.parameters()]
-    answer(network, inputs, targets)
-    second = as_array(_numbers(answer(network, inputs, targets)), given)
-    if any(not torch.equal(b, p) for b, p in zip(before, network.parameters(), strict=True)):
-        wrong(f"for {given}: the network's weights have changed; only look at the gradients.")
-    if not np.allclose(second, expected, rtol=1e-4):
-        wrong(
-            f"for {given}, called a second time: expected {describe(expected)}, received "
-            f"{describe(second)}.\nbackward() adds to the gradients there are; empty them first."
-        )
+# --- 4.7 ------------------------------------------------------------------------------------------
 
 
-def _gradients(network: nn.Sequential, inputs: Tensor, targets: Tensor) -> tuple[Tensor, ...]:
-    weights = [layer.weight for layer in network if isinstance(layer, nn.Linear)]
-    return torch.autograd.grad((network(inputs) - targets).square().mean(), weights)
-
-
-def _numbers(value: object) -> object:
-    if isinstance(value, (list, tuple)):
-        return [v.detach().item() if isinstance(v, Tensor) and v.numel() == 1 else v for v in value]
-    return value
-
-
-def _check_draw(name: str, answer: Callable, numerator: float) -> None:
-    """Compare shape, variance numerator/(n_in + n_out) and distribution of a drawn matrix."""
-    fan_in, fan_out = 300, 500
-    given = f"{name}, fan_in = {fan_in}, fan_out = {fan_out}"
-
-    def draw(seed: int) -> NDArray:
-        return as_array(call(answer, fan_in, fan_out, np.random.default_rng(seed)), given)
-
-    weights = draw(0)
-    hint = "There is one row for each output and one column for each input."
-    if weights.shape == (fan_in, fan_out):
-        hint = "The matrix is transposed: a row belongs to an output, so there are fan_out rows."
-    expect_shape(weights, (fan_out, fan_in), given, hint)
-    if not np.array_equal(weights, draw(0)) or np.array_equal(weights, draw(1)):
-        wrong(f"{given}: the weights do not come from rng alone; draw them with rng's methods.")
-    variance, other = numerator / (fan_in + fan_out), 6 - numerator
-    mistakes = {
-        "Both fans enter: this divides by n_in where (n_in + n_out)/2 belongs.": (
-            numerator / 2 / fan_in
-        ),
-        "Both fans enter: this divides by n_out where (n_in + n_out)/2 belongs.": (
-            numerator / 2 / fan_out
-        ),
-        "n_in alone stands where n_in + n_out belongs.": numerator / fan_in,
-        f"The variance {other:g}/(n_in + n_out) is {'Kaiming' if other == 4 else 'Xavier'}'s.": (
-            other / (fan_in + fan_out)
-        ),
-        "The 2 of the harmonic mean is missing.": variance / 2,
-    }
-    if "uniform" in name:
-        mistakes |= {
-            "The half-width misses a factor √3: U(−d, d) has variance d²/3.": variance / 3,
-            "That d is the square of the half-width; take its root.": 3 * variance**2,
-            "The interval is d wide in all; it should reach from −d to d.": variance / 4,
-        }
-    else:
-        mistakes["Variance for standard deviation: rng.normal takes the deviation."] = variance**2
-    _compare_draw(weights, variance, 9 / 5 if "uniform" in name else 3, mistakes, given)
-
-
-def _compare_draw(
-    weights: NDArray, variance: float, kurtosis: float, mistakes: Mapping[str, float], given: str
-) -> None:
-    n = weights.size
-    mean, received = float(weights.mean()), float(np.mean((weights - weights.mean()) ** 2))
-    error = SIGMAS * np.sqrt((kurtosis - 1) / n)
-    if abs(mean) > SIGMAS * np.sqrt(received / n):
-        sentence = (
-            "The entries run from 0 upwards, not from −d to d.\n" if weights.min() >= 0 else ""
-        )
-        wrong(f"{sentence}{given}: the mean is {mean:.4g}, expected 0 (give or take chance)")
-    if abs(received / variance - 1) > error:
-        named = [s for s, v in mistakes.items() if abs(received / v - 1) < error]
-        said = (
-            f"{given}: variance {received:.5g}, expected {variance:.5g} (± {error:.1%} for chance)"
-        )
-        wrong("\n".join([*named[:1], said]))
-    tails = float(np.mean(weights**4)) / received**2
-    if abs(tails - kurtosis) > SIGMAS * np.sqrt(96 / n):
-        kind = "normal" if kurtosis == 3 else "uniform"
-        wrong(
-            f"{given}: the variance is right and the distribution is not {kind}: the fourth moment "
-            f"is {tails:.3f} times the squared variance, expected {kurtosis:g}"
-        )
-
-
-@checklist.exercise("4.6 Xavier's weights")
-def xavier(normal: Callable, uniform: Callable) -> None:
-    """Compare both draws' shape, variance and distribution with Xavier's."""
-    _check_draw("xavier_normal", normal, 2)
-    _check_draw("xavier_uniform", uniform, 2)
-
-
-@checklist.exercise("4.7 Scale and shift of the sigmoid")
-def sigmoid_map(answer: Callable) -> None:
-    """Ask of scale · s(z) + shift to be odd with slope 1 at 0."""
-    received = as_array(call(answer), "the pair (scale, shift)").astype(float)
-    expect_shape(received, (2,), "the pair (scale, shift)", "Return two numbers.")
-    scale, shift = (float(x) for x in received)
+def _meets_xavier(received: NDArray, given: Given) -> None:
+    if received.shape != (2,):
+        malformed(f"expected two numbers, (scale, shift), received {describe(received)}")
+    scale, shift = received
     slope, middle = scale / 4, scale / 2 + shift
-    said = f"{scale:g} s(z) + ({shift:g}) has the value {middle:g} and the slope {slope:g} at 0"
-    if np.isclose(slope, 1) and np.isclose(middle, 0):
-        return
-    if np.isclose(middle, 0):
-        wrong(f"Odd it is, but its slope is not 1: {said}. The slope of s itself is ¼.")
-    if np.isclose(slope, 1) and np.isclose(shift, -0.5):
-        wrong(f"The shift has to grow with the scale: {said}. Scaled by {scale:g}, s(0) is 2.")
-    if np.isclose(slope, 1):
-        wrong(f"The slope is right, but an odd function is 0 at 0: {said}.")
-    if np.isclose(slope, -1):
-        wrong(f"The sign is turned round: {said}.")
-    wrong(f"Neither odd nor of slope 1: {said}.")
+    if not np.allclose([slope, middle], [1, 0], atol=1e-5):
+        wrong(
+            f"{scale:g} s(z) + ({shift:g}) has the slope {slope:g} and the value {middle:g} at 0; "
+            "expected the slope 1, and 0 as an odd function has it."
+        )
 
 
-@checklist.exercise("4.8 What ReLU leaves of a variance")
-def relu_moments(answer: Callable) -> None:
-    """Compare the two ratios for small samples, where every slip shows."""
-    for z in (np.array([-3.0, -1.0, 0.5, 2.0, 4.0]), np.random.default_rng(0).normal(size=8)):
-        given = f"z = {describe(z)}"
-        a, size = activations.relu(z), np.mean(z**2)
-        expected = np.array([np.mean(a**2), np.var(a)]) / size
-        received = as_array(_numbers(call(answer, z)), given)
-        expect_shape(received, (2,), given, "Return two numbers: E[a²] and Var a over E[z²].")
-        mistakes = {
-            "The two ratios are in the wrong order: the second moment comes first.": expected[::-1],
-            "The variance divides by n − 1 here (degrees of freedom); divide by n.": [
-                expected[0],
-                np.var(a, ddof=1) / size,
-            ],
-            "That is a standard deviation, the root of the variance.": [
-                expected[0],
-                np.std(a) / size,
-            ],
-            "E[a²] is the mean of the squares, not the square of the mean.": [
-                np.mean(a) ** 2 / size,
-                expected[1],
-            ],
-            "Those are ½ and ½ − 1/(2π), the values for a large normal sample; compute them from "
-            "z.": [0.5, 0.5 - 0.5 / np.pi],
-            "ReLU is missing: these are the ratios of z itself.": [1.0, np.var(z) / size],
-            "Divide by the mean of z², not by the variance of z about its mean.": [
-                np.mean(a**2) / np.var(z),
-                np.var(a) / np.var(z),
-            ],
-            "The division by the mean of z² is missing.": expected * size,
-            "Both are the second moment; a variance is taken about the mean.": [expected[0]] * 2,
-            "Only the positive entries are averaged; the zeros of a count too.": [
-                np.mean(z[z > 0] ** 2) / size,
-                np.var(z[z > 0]) / size,
-            ],
-        }
-        expect_close(received, expected, given, rtol=1e-6, mistakes=mistakes)
+sigmoid_map = checklist.exercise(
+    "4.7 Scale and shift of the sigmoid",
+    Task(
+        lambda: (4.0, -2.0),
+        {"no argument": lambda rng: ()},
+        {
+            "Odd it is, but its slope is not 1: the slope of s itself is ¼.": lambda: (1, -0.5),
+            "The shift has to grow with the scale: scaled by 4, s(0) is 2.": lambda: (4, -0.5),
+            "The slope is right; the shift is missing.": lambda: (4, 0),
+            "The sign is turned round.": lambda: (-4, 2),
+            "The scale comes first, then the shift.": lambda: (-2, 4),
+        },
+        observe=lambda call, answer, given: as_array(call(answer)),
+        verify=_meets_xavier,
+    ),
+)
 
 
-@checklist.exercise("4.9 Kaiming's weights")
-def kaiming(normal: Callable, uniform: Callable) -> None:
-    """Compare both draws' shape, variance and distribution with Kaiming's."""
-    _check_draw("kaiming_normal", normal, 4)
-    _check_draw("kaiming_uniform", uniform, 4)
+# --- 4.8 ------------------------------------------------------------------------------------------
 
 
-def _predicted(step: Callable[[Callable, float, float, NDArray], float]) -> Callable[..., NDArray]:
-    def predict(sigma: Callable, gain: float, depth: int, t: NDArray) -> NDArray:
+def _ratios(
+    second: Callable[[NDArray], Any] = lambda a: np.mean(a**2),
+    spread: Callable[[NDArray], Any] = np.var,
+    size: Callable[[NDArray], Any] = lambda z: np.mean(z**2),
+    unit: Callable[[NDArray], NDArray] = activations.relu,
+) -> Callable[[NDArray], NDArray]:
+    return lambda z: np.array([second(unit(z)), spread(unit(z))]) / size(z)
+
+
+def _normal(size: int | tuple, mean: float, std: float, dtype: type = float) -> Kind:
+    return lambda rng: (rng.normal(mean, std, size).astype(dtype),)
+
+
+RATIO_MISTAKES = {
+    "The two ratios are in the wrong order; E[a²] comes first.": lambda z: _ratios()(z)[::-1],
+    "The variance divides by n − 1; divide by n.": _ratios(spread=lambda a: np.var(a, ddof=1)),
+    "That is a standard deviation, the root of the variance.": _ratios(spread=np.std),
+    "E[a²] is the mean of the squares, not the square of the mean.": _ratios(
+        lambda a: a.mean() ** 2
+    ),
+    "½ and ½ − 1/(2π) are for large normal samples.": lambda z: np.array([0.5, 0.5 - 0.5 / np.pi]),
+    "ReLU is missing: these are the ratios of z itself.": _ratios(unit=np.asarray),
+    "ReLU gives 0 for negative z, not −z.": _ratios(unit=np.abs),
+    "Divide by the mean of z², not by the variance of z about its mean.": _ratios(size=np.var),
+    "The division by the mean of z² is missing.": _ratios(size=lambda z: 1.0),
+    "Divide by the mean of z², not by the sum.": _ratios(size=lambda z: np.sum(z**2)),
+    "Both are E[a²]; a variance is taken about the mean.": _ratios(spread=lambda a: np.mean(a**2)),
+    "Only positive entries are averaged; zeros of a count.": _ratios(unit=lambda z: z[z > 0]),
+}
+
+relu_moments = checklist.exercise(
+    "4.8 What ReLU leaves of a variance",
+    Task(
+        _ratios(),
+        {
+            "both signs": lambda rng: (rng.normal([-3.0, -1.0, 0.5, 2.0, 4.0], 0.3),),
+            "a matrix": _normal((3, 4), 0.5, 2.0),
+            "large": _normal((2, 3, 4), -10.0, 1e4),
+            "tiny": _normal(7, 0.0, 1e-4),
+            "positive": lambda rng: (rng.uniform(1, 9, 5),),
+            "negative": lambda rng: (-rng.uniform(1, 9, 5),),
+            "one": lambda rng: (rng.uniform(1, 9, 1),),
+            "many": _normal(3000, 1.0, 3.0),
+            "float32": _normal(40, 0.5, 2.0, np.float32),
+        },
+        RATIO_MISTAKES,
+        rtol=1e-5,
+        atol=1e-6,
+    ),
+)
+
+
+kaiming = checklist.exercise(
+    "4.9 Kaiming's weights", _initialiser("kaiming_normal", 4), _initialiser("kaiming_uniform", 4)
+)
+
+
+# --- 4.10 -----------------------------------------------------------------------------------------
+
+
+def _signal(unit: str, gain: float, depth: int, size: int, dtype: type = float) -> Kind:
+    def kind(rng: Generator) -> Given:
+        g = round(gain * rng.uniform(1, 1.3), 2)
+        t: NDArray = rng.normal(0.2, 1.2, size).astype(dtype)
+        said = f"sigma = {unit}, gain = {g}, depth = {depth}, t of {size} numbers"
+        return Given((activations.get(unit).value, g, depth, t), said=said)
+
+    return kind
+
+
+def _mean_square(sigma: Callable, q: float, t: NDArray) -> Any:
+    return np.mean(sigma(np.sqrt(q) * t) ** 2)
+
+
+def _squares(
+    step: Callable[..., Any] = lambda s, g, a, t: _mean_square(s, g * a, t), extra: int = 0
+) -> Callable[..., NDArray]:
+    def answer(sigma: Callable, gain: float, depth: int, t: NDArray) -> NDArray:
         squares = [1.0]
-        for _ in range(depth):
+        for _ in range(depth + extra):
             squares.append(step(sigma, gain, squares[-1], t))
         return np.array(squares)
 
-    return predict
+    return answer
 
 
-SQUARE_MISTAKES = {
-    "q is a variance: z = √q · t, not q · t.": _predicted(
-        lambda s, g, a, t: np.mean(s(g * a * t) ** 2)
+STEPS = {
+    "q is a variance: z = √q · t, not q · t.": lambda s, g, a, t: _mean_square(s, (g * a) ** 2, t),
+    "The root is of the whole of q, the gain too.": lambda s, g, a, t: _mean_square(
+        s, g * g * a, t
     ),
-    "The mean of the squares is asked for, not the square of the mean.": _predicted(
+    "The mean of the squares is asked for, not the square of the mean.": (
         lambda s, g, a, t: np.mean(s(np.sqrt(g * a) * t)) ** 2
     ),
-    "The mean of a² is asked for, not the variance of a: ReLU's mean is not 0.": _predicted(
+    "The mean of a² is asked for, not that of a.": lambda s, g, a, t: s(np.sqrt(g * a) * t).mean(),
+    "The mean of a² is asked for, not the variance of a: ReLU's mean is not 0.": (
         lambda s, g, a, t: np.var(s(np.sqrt(g * a) * t))
     ),
-    "The gain belongs inside, into the variance of z.": _predicted(
-        lambda s, g, a, t: g * np.mean(s(np.sqrt(a) * t) ** 2)
-    ),
-    "The gain is missing.": _predicted(lambda s, g, a, t: np.mean(s(np.sqrt(a) * t) ** 2)),
-    "Each layer starts from the last one's mean square, not from the input's.": _predicted(
-        lambda s, g, a, t: np.mean(s(np.sqrt(g) * t) ** 2)
-    ),
-    "These are root mean squares; square them.": _predicted(
-        lambda s, g, a, t: np.sqrt(np.mean(s(np.sqrt(g) * a * t) ** 2))
-    ),
-    "The unit is missing: that is the variance of z.": _predicted(lambda s, g, a, t: g * a),
+    "The gain belongs inside, into q.": lambda s, g, a, t: g * _mean_square(s, a, t),
+    "The gain is missing.": lambda s, g, a, t: _mean_square(s, a, t),
+    "Each layer starts from the last one's mean square.": lambda s, g, a, t: _mean_square(s, g, t),
+    "The unit is missing: that is the variance of z.": lambda s, g, a, t: g * a,
 }
 
-
-@checklist.exercise("4.10 Predict the mean square")
-def predicted_squares(answer: Callable) -> None:
-    """Compare the predictions for tanh and ReLU with those by the same sample."""
-    t = np.random.default_rng(0).normal(size=4000)
-    exact = _predicted(lambda s, g, a, t: np.mean(s(np.sqrt(g * a) * t) ** 2))
-    for name, gain, depth in (("relu", 1.3, 5), ("tanh", 1.6, 8)):
-        given = f"sigma = {name}, gain = {gain}, depth = {depth}, t of 4000 numbers"
-        sigma = activations.get(name).value
-        received = as_array(_numbers(call(answer, sigma, gain, depth, t)), given)
-        short = received.shape == (depth,)
-        hint = f"With the input's mean square, 1, there are depth + 1 = {depth + 1} numbers."
-        expect_shape(received, (depth + 1,), given, hint if short else "")
-        mistakes = {s: predict(sigma, gain, depth, t) for s, predict in SQUARE_MISTAKES.items()}
-        expect_close(received, exact(sigma, gain, depth, t), given, rtol=1e-6, mistakes=mistakes)
+predicted_squares = checklist.exercise(
+    "4.10 Predict the mean square",
+    Task(
+        _squares(),
+        {
+            "tanh": _signal("tanh", 1.4, 8, 4000),
+            "relu, growing": _signal("relu", 3.0, 5, 900),
+            "relu, shrinking": _signal("relu", 0.15, 20, 50),
+            "softplus": _signal("softplus", 0.5, 3, 5),
+            "one layer": _signal("sigmoid", 1.6, 1, 2000),
+            "float32": _signal("tanh", 1.5, 4, 500, np.float32),
+        },
+        {
+            **{sentence: _squares(step) for sentence, step in STEPS.items()},
+            "These are root mean squares; square them.": lambda *given: np.sqrt(_squares()(*given)),
+            "The input's mean square, 1, comes first.": lambda *given: _squares()(*given)[1:],
+            "There are depth + 1 numbers; here is one more.": _squares(extra=1),
+            "The last layer is missing; there are depth + 1 numbers.": _squares(extra=-1),
+        },
+        rtol=2e-5,
+        atol=0,
+    ),
+)

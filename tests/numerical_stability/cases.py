@@ -1,580 +1,311 @@
-"""Right and wrong answers to the exercises of notebook 04."""
+"""Right and wrong answers to the exercises of notebook 04, as students write them."""
 
-import math
+PREDICT = """
+def predictions():
+    keys = "1e-10000", "1e+10000", "c + d - d", "c * c", "d * d", "d * d - d * d"
+    return dict(zip(keys, ({})))
+"""
+LOGS = """
+def gradient_log10_variance(L, layer, N, slope, weight, output, activation):
+    k = L - layer
+    return {}
+"""
+SUM = "k*np.log10(N) + 2*((k+1)*np.log10(slope) + k*np.log10(weight) + np.log10(output*activation))"
+SAMPLE = """
+def sample_gradient(L, layer, N, slope, weight, output, activation, rng):
+    {first}
+    delta = {slopes} * rng.normal(0, output, N)
+    for _ in range(L - layer):
+        delta = {slopes} * ({weights}.T @ delta)
+    return {result}
+"""
+DRAW = """
+def plot_magnitudes(gradient, ax):
+    v = np.abs(np.ravel(gradient)).astype(float)
+    zeros, logs = int(np.sum(v == 0)), np.log10(v[v > 0])
+    {how}
+    ax.set(xlabel="{label}", title=f"{title}")
+    return ax
+"""
+SIZES = """
+def layer_gradients(network, inputs, targets):
+    {first}
+    errors = network(inputs) - targets
+    ({loss}).backward()
+    return [{size} for layer in network if isinstance(layer, nn.Linear)]
+"""
+WEIGHTS = """
+def {name}_normal(fan_in, fan_out, rng):
+    v = {c} / (fan_in + fan_out)
+    return {normal}
 
-import numpy as np
-import torch
-from torch import nn
-
-from helpers.judge import State
-from helpers.numerical_stability import check
-from tests.cases import Case, Wrong, stub
-
-INF, NAN = float("inf"), float("nan")
-
-
-# 4.1 ---------------------------------------------------------------------------------------------
-
-
-def predict(**changes):
-    """Return a function that predicts rightly but for the changes, named by position."""
-    values = {"tiny": 0.0, "huge": INF, "lost": 0.0, "cc": 0.0, "dd": INF, "difference": NAN}
-    values |= changes
-    names = ("1e-10000", "1e+10000", "c + d - d", "c * c", "d * d", "d * d - d * d")
-    return (lambda: dict(zip(names, values.values(), strict=True)),)
+def {name}_uniform(fan_in, fan_out, rng):
+    d = np.sqrt(3 * {c} / (fan_in + fan_out))
+    return {uniform}
+"""
+MAP = "def sigmoid_map():\n    return {}"
+MOMENTS = """
+def relu_moments(z):
+    a, size = {}, np.mean(z**2)
+    return {}
+"""
+SQUARES = """
+def predicted_squares(sigma, gain, depth, t):
+    squares = [1.0]
+    for _ in range(depth):
+        squares.append({})
+    return {}
+"""
 
 
-def predictions_computed():
-    c, d = 1e-250, 1e250
-    return {
-        "1e-10000": 1e-10000,
-        "1e+10000": math.inf,
-        "c + d - d": c + d - d,
-        "c * c": c * c,
-        "d * d": d * d,
-        "d * d - d * d": math.nan,
-    }
+def sample(
+    first="pass",
+    slopes="rng.normal(0, slope, N)",
+    weights="rng.normal(0, weight, (N, N))",
+    result="np.outer(delta, rng.normal(0, activation, N))",
+):
+    return SAMPLE.format(first=first, slopes=slopes, weights=weights, result=result)
 
 
-PREDICTIONS = Case(
-    check.predictions,
-    (stub,),
-    right=[
-        predict(),
-        (predictions_computed,),
-        predict(lost=0, cc=np.float32(0), dd=np.float64("inf"), tiny=torch.tensor(0.0)),
+def draw(how="ax.hist(logs, bins=60)", label="log10 |g|", title="{zeros} zeros"):
+    return DRAW.format(how=how, label=label, title=title)
+
+
+def sizes(
+    first="network.zero_grad()",
+    loss="errors.square().mean()",
+    size="layer.weight.grad.abs().mean()",
+):
+    return SIZES.format(first=first, loss=loss, size=size)
+
+
+def weights(
+    name,
+    normal="rng.normal(0, np.sqrt(v), size=(fan_out, fan_in))",
+    uniform="rng.uniform(-d, d, size=(fan_out, fan_in))",
+):
+    c = {"xavier": 2, "kaiming": 4}[name]
+    return WEIGHTS.format(name=name, c=c, normal=normal, uniform=uniform)
+
+
+def squares(step="np.mean(sigma(np.sqrt(gain * squares[-1]) * t)**2)", result="squares"):
+    return SQUARES.format(step, result)
+
+
+def initialiser_right(name):
+    return [
+        weights(
+            name,
+            "rng.standard_normal((fan_out, fan_in), dtype=np.float32) * np.float32(v) ** 0.5",
+            "torch.tensor(2 * d * (rng.random((fan_out, fan_in)) - 0.5))",
+        ),
+        weights(name, "np.array([rng.normal(0, v**0.5, fan_in) for _ in range(fan_out)])"),
+    ]
+
+
+def initialiser_wrong(name):
+    return [
+        (weights(name, "rng.normal(0, np.sqrt(v), size=(fan_in, fan_out))"), "it is transposed"),
+        (weights(name, "np.random.normal(0, np.sqrt(v), (fan_out, fan_in))"), "rng alone"),
+        (weights(name, "np.tile(rng.normal(0, v**0.5, fan_in), (fan_out, 1))"), ""),
+        (weights(name, "np.abs(rng.normal(0, np.sqrt(v), (fan_out, fan_in)))"), "the mean"),
+        (weights(name, "np.sqrt(v) * rng.choice([-1, 1], (fan_out, fan_in))"), "fourth moment"),
+        (weights(name, f"initialization.{name}_normal(fan_in, fan_out, rng)"), "it uses init"),
+        (weights(name, uniform="rng.uniform(0, 2 * d, (fan_out, fan_in)) / 2"), "from 0 upwards"),
+        (weights(name, uniform="d * rng.choice([-1, 1], (fan_out, fan_in))"), "the variance"),
+        (
+            weights(name, "rng.normal(0, (v * (fan_in + fan_out) / 2 // 1 / ((fan_in + fan_out)"
+            " // 2)) ** 0.5, (fan_out, fan_in))"),
+            "fan_in = 2",
+        ),
+    ]  # fmt: skip
+
+
+RIGHT = {
+    "predictions": [
+        PREDICT.format("1e-10000, 1e999, 1e-250 + 1e250 - 1e250, 0, np.inf, np.nan"),
+        PREDICT.format("np.float32(0), np.inf, torch.tensor(0.), -0.0, 1e400, 1e999 - 1e999"),
     ],
-    wrong=[
-        Wrong(predict(lost=1e-250), "stores c + d first"),
-        Wrong(predict(cc=5e-324), "not at it"),
-        Wrong(predict(dd=NAN), "has a sign and a size"),
-        Wrong(predict(difference=0.0), "inf − inf is not 0"),
-        Wrong(predict(difference=INF), "not inf either"),
-        Wrong(predict(huge=1.7976931348623157e308), "does not stop at the largest number."),
-        Wrong(predict(tiny=5e-324), "Half the smallest number"),
-        Wrong(predict(huge=1e308), "1e+10000 is not 1e+308"),
-        Wrong(predict(huge="inf"), "expected a number, received 'inf'", State.MALFORMED),
-        Wrong((lambda: {"1e-10000": 0.0},), "no prediction for 1e+10000", State.MALFORMED),
-        Wrong((lambda: [0, INF, 0, 0, INF, NAN],), "expected a dictionary", State.MALFORMED),
-        Wrong((lambda: None,), "is a `return` missing", State.MALFORMED),
+    "log_variance": [
+        LOGS.format("float(torch.tensor(" + SUM + ").float())"),
+        LOGS.format(
+            "np.log10([N, slope**2, weight**2, output**2, activation**2]) @ [k, k + 1, k, 1, 1]"
+        ),
+        LOGS.format(
+            "sum([2 * np.log(slope * weight) + np.log(N)] * k, 2 * np.log(slope))"
+            "/ np.log(10) + 2 * np.log10(output * activation)"
+        ),
     ],
-)
-
-
-# 4.2 ---------------------------------------------------------------------------------------------
-
-
-def log_variance(L, layer, N, slope, weight, output, activation):
-    logs = np.log10([N, slope**2, weight**2, output**2, activation**2])
-    return float(np.dot(logs, [L - layer, L - layer + 1, L - layer, 1, 1]))
-
-
-def log_variance_by_steps(L, layer, N, slope, weight, output, activation):
-    total = 2 * math.log10(output * slope * activation)
-    for _ in range(layer + 1, L + 1):
-        total += math.log10(N) + 2 * math.log(slope * weight) / math.log(10)
-    return total
-
-
-def log_variance_float32(*numbers):
-    return torch.tensor(log_variance(*numbers), dtype=torch.float64)
-
-
-def exponents(n=0, slope=0, weight=0, square=2, log=np.log10):
-    def answer(L, layer, N, s, w, o, a):
-        logs = (L - layer + n) * log(N) + square * (
-            (L - layer + 1 + slope) * log(s) + log(o) + log(a)
-        )
-        return logs + square * (L - layer + weight) * log(w)
-
-    return (answer,)
-
-
-def log_of_product(L, layer, N, s, w, o, a):
-    with np.errstate(all="ignore"):
-        product = np.float64(N) ** (L - layer) * np.float64(w**2) ** (L - layer)
-        return np.log10(product * s ** (2 * (L - layer + 1)) * o**2 * a**2)
-
-
-LOG_VARIANCE = Case(
-    check.log_variance,
-    (stub,),
-    right=[(log_variance,), (log_variance_by_steps,), (log_variance_float32,)],
-    wrong=[
-        Wrong((log_of_product,), "before its logarithm was taken"),
-        Wrong((lambda *g: 10 ** log_variance(*g) if g[0] < 20 else 0.0,), "the variance itself"),
-        Wrong(exponents(log=np.log), "natural logarithms"),
-        Wrong(exponents(square=1), "enter a variance squared"),
-        Wrong(exponents(slope=-1), "one more than weight matrices"),
-        Wrong(exponents(weight=1), "those of layers l + 1 to L"),
-        Wrong(exponents(weight=1, n=1), "with its sum over N terms"),
-        Wrong(exponents(n=1), "once for each sum over k"),
-        Wrong((lambda L, layer, N, *g: log_variance(L, layer, 1, *g),), "N is missing"),
-        Wrong((lambda L, layer, N, *g: log_variance(L, layer, N * N, *g),), "not 2(L − l)"),
-        Wrong((lambda L, *g: log_variance(L - 1, *g),), "not to layer L − 1"),
-        Wrong((lambda *g: log_variance(*g[:-1], 1.0),), "ends in the activation"),
-        Wrong((lambda *g: log_variance(*g[:-2], 1.0, g[-1]),), "gradient at the output is missing"),
-        Wrong((lambda *g: log_variance(*g) / 2,), "log10 of the standard deviation"),
-        Wrong((lambda *g: np.array([log_variance(*g)]),), "expected shape ()", State.MALFORMED),
-        Wrong((lambda *g: None,), "is a `return` missing", State.MALFORMED),
-        Wrong((lambda *g: g[9],), "IndexError", State.RAISED),
-    ],
-)
-
-
-# 4.3 ---------------------------------------------------------------------------------------------
-
-
-def sampler(square=False, root=False, slopes=0, layers=0, transposed=False, **fixed):
-    """Return a sampler with a mistake: deviations squared or rooted, factors too many or fixed."""
-
-    def answer(L, layer, N, slope, weight, output, activation, rng):
-        given = {"slope": slope, "weight": weight, "output": output, "activation": activation}
-        given |= fixed
-        power = 2 if square else 0.5 if root else 1
-        s, w, o, a = (value**power for value in given.values())
-        delta = rng.normal(0, o, N)
-        if slopes >= 0:
-            delta = delta * rng.normal(0, s, N)
-        for _ in range(L - layer + layers):
-            delta = rng.normal(0, s, N) * (rng.normal(0, w, (N, N)) @ delta)
-        gradient = np.outer(delta, rng.normal(0, a, N))
-        return gradient.T if transposed else gradient
-
-    return (answer,)
-
-
-def sample_by_diagonals(L, layer, N, slope, weight, output, activation, rng):
+    "sample_gradient": [
+        sample(slopes="slope * rng.standard_normal((N,))"),
+        sample(weights="(weight * rng.standard_normal((N, N), dtype=np.float32))"),
+        """
+def sample_gradient(L, layer, N, slope, weight, output, activation, rng):
     product = np.diag(slope * rng.standard_normal(N))
     for _ in range(layer + 1, L + 1):
         W = weight * rng.standard_normal((N, N))
         product = product @ W.T @ np.diag(slope * rng.standard_normal(N))
     delta = product @ (output * rng.standard_normal((N, 1)))
-    return delta @ (activation * rng.standard_normal((1, N)))
-
-
-def sample_tensor(*numbers):
-    return torch.tensor(sample_by_diagonals(*numbers), dtype=torch.float32)
-
-
-def sample_one_slope(L, layer, N, slope, weight, output, activation, rng):
-    delta = rng.normal(0, slope) * rng.normal(0, output, N)
-    for _ in range(L - layer):
-        delta = rng.normal(0, slope) * (rng.normal(0, weight, (N, N)) @ delta)
-    return np.outer(delta, rng.normal(0, activation, N))
-
-
-def extra_weight(L, layer, N, slope, weight, output, activation, rng):
-    gradient = sampler()[0](L, layer, N, slope, weight, output, activation, rng)
-    return rng.normal(0, weight, (N, N)) @ gradient
-
-
-def all_entries(L, layer, N, *rest):
-    return rest[-1].normal(0, 10**1.5, (N, N))
-
-
-SAMPLE = Case(
-    check.sample_gradient,
-    (stub,),
-    right=[sampler(), (sample_by_diagonals,), (sample_tensor,)],
-    wrong=[
-        Wrong(sampler(square=True), "not a variance (its square)"),
-        Wrong(sampler(root=True), "they are no variances"),
-        Wrong(sampler(slopes=-1), "one more than weight matrices"),
-        Wrong(sampler(layers=1), "a layer too many"),
-        Wrong((extra_weight,), "a weight matrix too many"),
-        Wrong(sampler(transposed=True), "the matrix is transposed"),
-        Wrong(sampler(slope=1.0), "The slopes are missing, or their deviation"),
-        Wrong(sampler(weight=1.5), "of the mean square is 3."),
-        Wrong(sampler(activation=1.0), "activation's deviation is missing"),
-        Wrong(sampler(output=1.0), "output gradient's deviation is missing"),
-        Wrong((sample_one_slope,), "one gradient differs from the next"),
-        Wrong((all_entries,), "has rank 24"),
-        Wrong(
-            (lambda L, layer, N, *g: np.diag(sampler()[0](L, layer, N, *g)),),
-            "received shape (24,)",
-            State.MALFORMED,
+    return torch.tensor(delta @ (activation * rng.standard_normal((1, N)))).float()
+""",
+    ],
+    "plot_magnitudes": [
+        draw("ax.hist(logs, bins='auto', density=True, histtype='step')", "exponent of ten"),
+        draw("ax.stairs(*np.histogram(logs, 30), fill=True)", r"$\\log_{10}|g|$"),
+        draw("h, e = np.histogram(logs, 30); ax.plot((e[1:] + e[:-1]) / 2, h)", "decimal log"),
+        draw("h, e = np.histogram(logs, 30); ax.fill_between(e, [*h, 0], step='post')"),
+        draw("h, e = np.histogram(logs, 9); ax.bar(e[:-1], h, np.diff(e), align='edge')"),
+        draw("plt.sca(ax); plt.hist(logs)", "log₁₀ |g|", "0 occurs {zeros} times"),
+    ],
+    "layer_gradients": [
+        sizes(),
+        sizes(
+            "for p in network.parameters(): p.grad = None",
+            size="layer.weight.grad.abs().mean().item()",
         ),
-        Wrong((lambda *g: sampler()[0](*g[:-1], np.random.default_rng()),), "on rng alone"),
-        Wrong((lambda *g: None,), "is a `return` missing", State.MALFORMED),
+        """
+def layer_gradients(network, inputs, targets):
+    loss = nn.MSELoss()(network(inputs), targets)
+    matrices = [p for p in network.parameters() if p.dim() == 2]
+    return torch.stack([g.abs().mean() for g in torch.autograd.grad(loss, matrices)])
+""",
     ],
-)
-
-
-# 4.4 ---------------------------------------------------------------------------------------------
-
-
-def draw(
-    log=np.log10,
-    magnitude=np.abs,
-    label="log10 |g|",
-    title="{} entries are 0",
-    zeros=None,
-    style="hist",
-):
-    def answer(gradient, ax):
-        values = magnitude(np.ravel(gradient))
-        kept = values[values > 0] if zeros is None else np.where(values > 0, values, zeros)
-        logs = log(kept)
-        if style == "hist":
-            ax.hist(logs, bins=40)
-        elif style == "step":
-            ax.hist(logs, bins=50, histtype="step", density=True)
-        elif style == "stairs":
-            ax.stairs(*np.histogram(logs, bins=30))
-        elif style == "line":
-            counts, edges = np.histogram(logs, bins=30)
-            ax.plot((edges[1:] + edges[:-1]) / 2, counts)
-        if label:
-            ax.set_xlabel(label)
-        ax.set_title(title.format(np.sum(np.asarray(gradient) == 0)))
-        return ax
-
-    return (answer,)
-
-
-def draw_bars(gradient, ax):
-    counts, edges = np.histogram(np.log10(np.abs(gradient[gradient != 0])), bins=35)
-    ax.bar(edges[:-1], counts, width=np.diff(edges), align="edge")
-    ax.set(xlabel="exponent of 10", title=f"zeros: {np.count_nonzero(gradient == 0)}")
-    return ax
-
-
-def draw_on_log_axis(gradient, ax):
-    ax.hist(np.abs(gradient[gradient != 0]), bins=np.logspace(-14, -2, 40))
-    ax.set_xscale("log")
-    return ax
-
-
-def draw_elsewhere(gradient, ax):
-    return ax
-
-
-PLOT = Case(
-    check.plot_magnitudes,
-    (stub,),
-    right=[
-        draw(),
-        draw(style="step"),
-        draw(style="stairs"),
-        draw(style="line"),
-        (draw_bars,),
-        draw(log=lambda v: np.log(v) / np.log(10)),
+    "xavier": initialiser_right("xavier"),
+    "sigmoid_map": [
+        MAP.format("torch.tensor([4.0, -2.0], requires_grad=True)"),
+        MAP.format("np.float32([4, -2])"),
+        MAP.format("[4, -2]"),
     ],
-    wrong=[
-        Wrong(draw(log=np.log), "natural logarithms (np.log)"),
-        Wrong(draw(log=np.log2), "logarithms to base 2"),
-        Wrong(draw(magnitude=lambda v: v), "Only positive entries"),
-        Wrong(draw(magnitude=np.square), "The squares are drawn"),
-        Wrong(draw(log=lambda v: v), "The magnitudes themselves"),
-        Wrong(draw(zeros=1e-30), "as if they were tiny numbers"),
-        Wrong(draw(label=""), "has no label"),
-        Wrong(draw(title="a histogram"), "the title does not say so"),
-        Wrong((draw_on_log_axis,), "logarithmic scale"),
-        Wrong((draw_elsewhere,), "nothing is drawn", State.MALFORMED),
-        Wrong((lambda g, ax: draw()[0](g, ax) and None,), "is a `return` missing", State.MALFORMED),
-        Wrong((lambda g, ax: len(ax.hist(np.ravel(g))),), "the axes back", State.MALFORMED),
-    ],
-)
-
-
-# 4.5 ---------------------------------------------------------------------------------------------
-
-
-def weights_of(network):
-    return [layer.weight for layer in network if isinstance(layer, nn.Linear)]
-
-
-def by_autograd(size, loss=nn.functional.mse_loss):
-    def answer(network, inputs, targets):
-        grads = torch.autograd.grad(loss(network(inputs), targets), weights_of(network))
-        return [size(grad) for grad in grads]
-
-    return (answer,)
-
-
-def by_backward(network, inputs, targets):
-    network.zero_grad()
-    ((network(inputs) - targets) ** 2).mean().backward()
-    return np.array([weight.grad.abs().mean().item() for weight in weights_of(network)])
-
-
-def by_backward_accumulated(network, inputs, targets):
-    ((network(inputs) - targets) ** 2).mean().backward()
-    return [weight.grad.abs().mean().item() for weight in weights_of(network)]
-
-
-def by_step(network, inputs, targets):
-    sizes = by_backward(network, inputs, targets)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter -= 0.1 * parameter.grad
-    return sizes
-
-
-def with_biases(network, inputs, targets):
-    network.zero_grad()
-    nn.functional.mse_loss(network(inputs), targets).backward()
-    grads = [p.grad.abs().mean().item() for p in network.parameters()]
-    return [*grads, 0.0] if len(grads) == 4 else grads
-
-
-def mean_size(grad):
-    return grad.abs().mean().item()
-
-
-LAYER_GRADIENTS = Case(
-    check.layer_gradients,
-    (stub,),
-    right=[
-        by_autograd(mean_size),
-        (by_backward,),
-        by_autograd(lambda g: g.abs().mean()),
-        (lambda n, x, y: torch.stack(by_autograd(lambda g: g.abs().mean())[0](n, x, y)),),
-    ],
-    wrong=[
-        Wrong(by_autograd(lambda g: g.mean().item()), "signs cancel"),
-        Wrong(by_autograd(lambda g: abs(g.mean().item())), "the other way round"),
-        Wrong(by_autograd(lambda g: g.abs().sum().item()), "sum over the weights"),
-        Wrong(by_autograd(lambda g: g.abs().max().item()), "largest entry"),
-        Wrong(by_autograd(lambda g: g.norm().item()), "That is the norm"),
-        Wrong(by_autograd(lambda g: g.square().mean().sqrt().item()), "root of the mean square"),
-        Wrong((lambda *g: by_backward(*g)[::-1],), "reverse order"),
-        Wrong(by_autograd(mean_size, lambda a, b: ((a - b) ** 2).sum()), "not their sum"),
-        Wrong(by_autograd(mean_size, lambda a, b: ((a - b) ** 2).mean() / 2), "a factor ½"),
-        Wrong((by_backward_accumulated,), "empty them first"),
-        Wrong((by_step,), "weights have changed"),
-        Wrong((with_biases,), "One number for each linear layer", State.MALFORMED),
-        Wrong((lambda *g: None,), "is a `return` missing", State.MALFORMED),
-    ],
-)
-
-
-# 4.6 and 4.9 -------------------------------------------------------------------------------------
-
-
-def draw_normal(numerator, fans=lambda i, o: i + o, power=0.5, shape=lambda i, o: (o, i)):
-    def answer(fan_in, fan_out, rng):
-        std = (numerator / fans(fan_in, fan_out)) ** power
-        return rng.normal(0, std, size=shape(fan_in, fan_out))
-
-    return answer
-
-
-def draw_uniform(numerator, fans=lambda i, o: i + o, low=-1.0, times=3.0, power=0.5):
-    def answer(fan_in, fan_out, rng):
-        d = (times * numerator / fans(fan_in, fan_out)) ** power
-        return rng.uniform(low * d, d, size=(fan_out, fan_in))
-
-    return answer
-
-
-def scaled_normal(numerator):
-    def answer(fan_in, fan_out, rng):
-        draws = rng.standard_normal((fan_out, fan_in), dtype=np.float32)
-        return draws * np.float32((numerator / (fan_in + fan_out)) ** 0.5)
-
-    return answer
-
-
-def scaled_uniform(numerator):
-    def answer(fan_in, fan_out, rng):
-        d = math.sqrt(3 * numerator / (fan_in + fan_out))
-        return torch.tensor(2 * d * (rng.random((fan_out, fan_in)) - 0.5))
-
-    return answer
-
-
-def forgotten(rng):
-    return np.random.default_rng(0)
-
-
-def initialiser_case(checked, numerator):
-    other = 6 - numerator
-    name = "Kaiming's" if other == 4 else "Xavier's"
-    normal, uniform = draw_normal(numerator), draw_uniform(numerator)
-    swapped = draw_normal(numerator, shape=lambda i, o: (i, o))
-    return Case(
-        checked,
-        (stub, stub),
-        right=[
-            (normal, uniform),
-            (scaled_normal(numerator), scaled_uniform(numerator)),
-            (lambda i, o, rng: normal(o, i, rng).T, uniform),
-        ],
-        wrong=[
-            Wrong((draw_normal(numerator, power=1), uniform), "Variance for standard deviation"),
-            Wrong((draw_normal(numerator / 2, lambda i, o: i), uniform), "divides by n_in where"),
-            Wrong((draw_normal(numerator / 2, lambda i, o: o), uniform), "divides by n_out where"),
-            Wrong((draw_normal(numerator, lambda i, o: i), uniform), "n_in alone stands"),
-            Wrong((draw_normal(other), uniform), f"is {name}"),
-            Wrong((swapped, uniform), "The matrix is transposed", State.MALFORMED),
-            Wrong((uniform, uniform), "the distribution is not normal"),
-            Wrong((normal, normal), "the distribution is not uniform"),
-            Wrong((normal, draw_uniform(numerator, times=1)), "misses a factor √3"),
-            Wrong((normal, draw_uniform(numerator, power=1)), "take its root"),
-            Wrong((normal, draw_uniform(numerator, low=0.0)), "run from 0 upwards"),
-            Wrong(
-                (lambda i, o, rng: normal(i, o, forgotten(rng)), uniform), "do not come from rng"
-            ),
-            Wrong((lambda i, o, rng: None, uniform), "is a `return` missing", State.MALFORMED),
-            Wrong((lambda i, o: None, uniform), "TypeError", State.RAISED),
-        ],
-    )
-
-
-XAVIER = initialiser_case(check.xavier, 2)
-KAIMING = initialiser_case(check.kaiming, 4)
-
-
-# 4.7 ---------------------------------------------------------------------------------------------
-
-SIGMOID_MAP = Case(
-    check.sigmoid_map,
-    (stub,),
-    right=[(lambda: (4, -2),), (lambda: [4.0, -2.0],), (lambda: np.float32([4, -2]),)],
-    wrong=[
-        Wrong((lambda: (1, -0.5),), "1 s(z) + (-0.5) has the value 0 and the slope 0.25"),
-        Wrong((lambda: (2, -1),), "2 s(z) + (-1) has the value 0"),
-        Wrong((lambda: (4, -0.5),), "The shift has to grow with the scale"),
-        Wrong((lambda: (4, 0),), "an odd function is 0 at 0"),
-        Wrong((lambda: (-4, 2),), "4 s(z) + (2) has the value 0 and the slope -1"),
-        Wrong((lambda: (-4, 0),), "The sign is turned round"),
-        Wrong((lambda: (1, 0),), "Neither odd nor of slope 1"),
-        Wrong((lambda: 4,), "received shape ()", State.MALFORMED),
-        Wrong((lambda: "4, -2",), "expected numbers", State.MALFORMED),
-        Wrong((lambda: None,), "is a `return` missing", State.MALFORMED),
-    ],
-)
-
-
-# 4.8 ---------------------------------------------------------------------------------------------
-
-
-def moments(second=lambda a: np.mean(a**2), spread=np.var, size=lambda z: np.mean(z**2), cut=0):
-    def answer(z):
-        a = np.maximum(z, cut)
-        return second(a) / size(z), spread(a) / size(z)
-
-    return (answer,)
-
-
-def moments_in_place(z):
-    size = np.mean(z**2)
-    z[z < 0] = 0
-    return np.mean(z**2) / size, np.var(z) / size
-
-
-def moments_by_sums(z):
-    a = [max(x, 0.0) for x in z]
-    n, size = len(a), sum(x * x for x in z)
-    second = sum(x * x for x in a)
-    return [second / size, (second - sum(a) ** 2 / n) / size]
-
-
-def moments_torch(z):
-    a = torch.relu(torch.tensor(z))
-    size = torch.mean(torch.tensor(z) ** 2)
-    return torch.stack([(a**2).mean() / size, a.var(unbiased=False) / size])
-
-
-def moments_of_positive(z):
-    a, size = z[z > 0], np.mean(z**2)
-    return np.mean(a**2) / size, np.var(a) / size
-
-
-RELU_MOMENTS = Case(
-    check.relu_moments,
-    (stub,),
-    right=[moments(), (moments_by_sums,), (moments_torch,)],
-    wrong=[
-        Wrong(moments(spread=lambda a: np.var(a, ddof=1)), "degrees of freedom"),
-        Wrong((lambda z: moments()[0](z)[::-1],), "in the wrong order"),
-        Wrong(
-            (lambda z: (moments()[0](z)[0], np.std(np.maximum(z, 0)) / np.mean(z**2)),),
-            "root of the variance",
+    "relu_moments": [
+        MOMENTS.format("z * (z > 0)", "(a * a).mean() / size, np.std(a) ** 2 / size"),
+        MOMENTS.format(
+            "torch.relu(torch.tensor(z)).float()",
+            "torch.stack([a.square().mean(), a.var(unbiased=False)]) / float(size)",
         ),
-        Wrong(moments(second=lambda a: np.mean(a) ** 2), "not the square of the mean"),
-        Wrong((lambda z: (0.5, 0.5 - 0.5 / np.pi),), "for a large normal sample"),
-        Wrong(moments(cut=-100), "ReLU is missing"),
-        Wrong(moments(size=np.var), "about its mean"),
-        Wrong(moments(size=lambda z: 1.0), "division by the mean of z² is missing"),
-        Wrong(moments(spread=lambda a: np.mean(a**2)), "Both are the second moment"),
-        Wrong((moments_of_positive,), "Only the positive entries are averaged"),
-        Wrong((moments_in_place,), "changed its input in place"),
-        Wrong((lambda z: moments()[0](z)[0],), "received shape ()", State.MALFORMED),
-        Wrong((lambda z: None,), "is a `return` missing", State.MALFORMED),
+        MOMENTS.format(
+            "[max(x, 0.0) for x in z.flat]",
+            "np.dot(a, a) / len(a) / size, (np.dot(a, a) - sum(a) ** 2 / len(a)) / len(a) / size",
+        ),
     ],
-)
-
-
-# 4.10 --------------------------------------------------------------------------------------------
-
-
-def predicted(step):
-    def answer(sigma, gain, depth, t):
-        squares = [1.0]
-        for _ in range(depth):
-            squares.append(step(sigma, gain, squares[-1], t))
-        return np.array(squares)
-
-    return (answer,)
-
-
-def predicted_recursively(sigma, gain, depth, t):
+    "kaiming": [
+        *initialiser_right("kaiming"),
+        weights(
+            "kaiming",
+            "np.sqrt(2) * xavier_normal(fan_in, fan_out, rng)",
+            "np.sqrt(2) * xavier_uniform(fan_in, fan_out, rng)",
+        ),
+    ],
+    "predicted_squares": [
+        squares(result="torch.tensor(squares)"),
+        squares("np.linalg.norm(sigma((gain * squares[-1]) ** 0.5 * t)) ** 2 / t.size"),
+        """
+def predicted_squares(sigma, gain, depth, t):
     if depth == 0:
-        return [1.0]
-    before = predicted_recursively(sigma, gain, depth - 1, t)
-    z = math.sqrt(gain * before[-1]) * t
-    return [*before, float(sigma(z) @ sigma(z)) / len(t)]
-
-
-def exact(s, g, a, t):
-    return np.mean(s(np.sqrt(g * a) * t) ** 2)
-
-
-PREDICTED = Case(
-    check.predicted_squares,
-    (stub,),
-    right=[
-        predicted(exact),
-        (predicted_recursively,),
-        (lambda s, g, d, t: torch.tensor(predicted_recursively(s, g, d, t)),),
+        return np.ones(1)
+    before = predicted_squares(sigma, gain, depth - 1, t)
+    a = sigma(np.sqrt(gain) * np.sqrt(before[-1]) * t)
+    return np.append(before, np.var(a) + np.mean(a) ** 2)
+""",
     ],
-    wrong=[
-        Wrong(predicted(lambda s, g, a, t: np.mean(s(g * a * t) ** 2)), "not q · t"),
-        Wrong(
-            predicted(lambda s, g, a, t: np.mean(s(np.sqrt(g * a) * t)) ** 2), "square of the mean"
-        ),
-        Wrong(predicted(lambda s, g, a, t: np.var(s(np.sqrt(g * a) * t))), "not the variance of a"),
-        Wrong(predicted(lambda s, g, a, t: g * np.mean(s(np.sqrt(a) * t) ** 2)), "belongs inside"),
-        Wrong(predicted(lambda s, g, a, t: exact(s, 1, a, t)), "The gain is missing"),
-        Wrong(predicted(lambda s, g, a, t: exact(s, g, 1, t)), "from the last one's mean square"),
-        Wrong(predicted(lambda s, g, a, t: g * a), "The unit is missing"),
-        Wrong(predicted(lambda s, g, a, t: np.sqrt(exact(s, g, a * a, t))), "These are root mean"),
-        Wrong(
-            (lambda s, g, d, t: predicted(exact)[0](s, g, d, t)[1:],),
-            "there are depth + 1",
-            State.MALFORMED,
-        ),
-        Wrong(
-            (lambda s, g, d, t: predicted(exact)[0](s, g, d, t)[-1],),
-            "received shape ()",
-            State.MALFORMED,
-        ),
-        Wrong((lambda s, g, d, t: None,), "is a `return` missing", State.MALFORMED),
-    ],
-)
+}
 
-CASES = [
-    PREDICTIONS,
-    LOG_VARIANCE,
-    SAMPLE,
-    PLOT,
-    LAYER_GRADIENTS,
-    XAVIER,
-    SIGMOID_MAP,
-    RELU_MOMENTS,
-    KAIMING,
-    PREDICTED,
-]
+INF = "np.inf, 0, 0, np.inf, np.nan"
+WRONG = {
+    "predictions": [
+        (PREDICT.format("0, np.inf, 1e-250, 0, np.inf, np.nan"), "stores c + d first"),
+        (PREDICT.format("0, np.inf, 0, 5e-324, np.inf, np.nan"), "not at it"),
+        (PREDICT.format("0, np.inf, 0, 0, np.nan, np.nan"), "has a sign and a size"),
+        (PREDICT.format("0, np.inf, 0, 0, np.inf, 0"), "inf − inf is not 0"),
+        (PREDICT.format("0, 1.7976931348623157e308, 0, 0, np.inf, np.nan"), "does not stop"),
+        (PREDICT.format("0, -np.inf, 0, 0, np.inf, np.nan"), "1e+10000 is not -inf"),
+        (PREDICT.format("'0', " + INF), "expected a number, received '0'"),
+        (PREDICT.format("False, " + INF), "expected a number, received False"),
+        (PREDICT.format("0, np.inf"), "no prediction for c + d - d"),
+        ("def predictions():\n    return [0.0]", "expected a dictionary"),
+    ],
+    "log_variance": [
+        (LOGS.format(f"np.clip({SUM}, -308, 308)"), "expected 1"),
+        (LOGS.format("np.log10(np.longdouble(N)**k * np.longdouble(slope)**(2*k+2) * np.longdouble"
+                     "(weight)**(2*k) * output**2 * activation**2)"), "float64's range"),
+        (LOGS.format(f"abs({SUM})"), "expected -"),
+        (LOGS.format(f"round({SUM}, 2)"), ""),
+        (LOGS.format(f"[{SUM}]"), "expected shape ()"),
+        (LOGS.format("gradients.log10_variance(gradients.RandomProduct(L, layer, N, slope, weight, "
+                     "output, activation))"), "it uses"),
+    ],
+    "sample_gradient": [
+        (sample("W = rng.normal(0, weight, (N, N))", weights="W"), "weights of its own"),
+        (sample("D = rng.normal(0, slope, N)", slopes="D"), "slopes of its own"),
+        (sample(weights="np.abs(rng.normal(0, weight, (N, N)))"), "deviation(s) of that"),
+        (sample(weights="rng.uniform(-(3**0.5) * weight, 3**0.5 * weight, (N, N))"), ""),
+        (sample(weights="rng.normal(0, weight / N**0.5, (N, N))"), "mean square"),
+        (sample(result="np.abs(np.outer(delta, rng.normal(0, activation, N)))"), "positive"),
+        (sample(result="np.outer(delta, np.abs(rng.normal(0, activation, N)))"), "columns"),
+        (sample(result="np.outer(delta, np.full(N, activation))"), "the row's entries"),
+        (sample(result="np.outer(delta, np.random.normal(0, activation, N))"), "rng alone"),
+        (sample(result="rng.normal(0, 10**1.1, (N, N))"), ""),
+        (sample("rng = np.random.default_rng(0)"), "rng alone"),
+        (sample(result="delta * rng.normal(0, activation, N)"), "expected shape (24, 24)"),
+        (sample("n = rng.normal(0, 1, N)", result="np.outer(delta, activation * n)")
+         .replace("rng.normal(0, output, N)", "output * n"), "deviation(s) of that"),
+        (sample("return gradients.sample_gradient(gradients.RandomProduct(L, layer, N, slope, "
+                "weight, output, activation), rng)"), "it uses"),
+    ],
+    "plot_magnitudes": [
+        (draw(label="ln |g|"), "label of the x-axis"),
+        (draw(label="log |g|"), "label of the x-axis"),
+        (draw(title="some zeros"), "the number of zeros, 67"),
+        (draw(title="67 zeros"), "the number of zeros, 23"),
+        (draw("ax.hist(logs[:1000], bins=60)"), "centre of the histogram"),
+        (draw("ax.hist(logs[1:], bins=60)"), "its left end"),
+        (draw("ax.hist(logs, bins=np.linspace(-20, 5, 60))"), "magnitudes around 1e+12"),
+        (draw("ax.hist(logs, bins=1)"), ""),
+        (draw("ax.hist(logs, bins=60); ax.set_xlim(-12, 0)"), "its left end"),
+        (draw("ax.hist(logs, bins=60, color='white')"), "nothing is drawn"),
+        (draw("ax.hist(np.log10(v[v > 0].astype(np.float32)), bins=60)"), ""),
+        (draw("ax.hist(np.log10(v + 1e-30), bins=60)"), "centre of the histogram"),
+        (draw("ax.hist(v[v > 0], np.logspace(-14, 3)); ax.set_xscale('log')"), "scale of the x"),
+        (draw("plt.hist(logs)"), "nothing is drawn"),
+        (draw("_, ax = plt.subplots(); ax.hist(logs)"), "expected ax back"),
+        (draw().replace("return ax", "ax.figure"), "is a `return` missing"),
+    ],
+    "layer_gradients": [
+        (sizes("pass"), "empty them first"),
+        (sizes(loss="errors.square().sum(1).mean()"), "averages over outputs"),
+        (sizes(loss="errors[:64].square().mean()"), "1500 examples"),
+        (sizes(size="round(layer.weight.grad.abs().mean().item(), 8)"), "8 linear layers"),
+        (sizes(size="layer.weight.abs().mean()"), ""),
+        (sizes().replace("in network if", "in network[::2] if"), "shape"),
+        (sizes().replace("    return", "    with torch.no_grad():\n        network[0].weight *= 2\n"
+                         "    return"), "expected 'as they were'"),
+    ],
+    "xavier": initialiser_wrong("xavier"),
+    "sigmoid_map": [
+        (MAP.format("2, -1"), "2 s(z) + (-1) has the slope 0.5 and the value 0"),
+        (MAP.format("3.99, -1.995"), "the slope 0.9975"),
+        (MAP.format("4"), "expected two numbers"),
+        (MAP.format("'4, -2'"), "expected numbers"),
+    ],
+    "relu_moments": [
+        (MOMENTS.format("np.clip(z, 0, 6)", "np.mean(a**2) / size, np.var(a) / size"), ""),
+        (MOMENTS.format("np.maximum(z, 0.01 * z)", "np.mean(a**2) / size, np.var(a) / size"), ""),
+        (MOMENTS.format("np.maximum(z, 0)", "np.mean(a**2) / size, np.var(a, axis=0) / size"), ""),
+        (MOMENTS.format("np.maximum(z, 0)", "sum(a**2) / len(a) / size, np.var(a) / size"), ""),
+        (MOMENTS.format("np.maximum(z, 0, out=z)", "np.mean(a**2) / size, np.var(a) / size"),
+         "changed its input in place"),
+        (MOMENTS.format("np.maximum(z, 0)", "np.mean(a**2) / size"), "expected shape (2,)"),
+    ],
+    "kaiming": [
+        *initialiser_wrong("kaiming"),
+        ("kaiming_normal, kaiming_uniform = xavier_normal, xavier_uniform", "is Xavier's"),
+    ],
+    "predicted_squares": [
+        (squares("min(1.0, np.mean(sigma(np.sqrt(gain * squares[-1]) * t)**2))"), "relu, gain"),
+        (squares("np.mean(np.tanh(np.sqrt(gain * squares[-1]) * t)**2)"), "relu, gain"),
+        (squares("np.mean(sigma(-np.sqrt(gain * squares[-1]) * t)**2)"), ""),
+        (squares("np.mean(sigma(np.sqrt(gain * squares[-1]) * t[:1000])**2)"), "4000 numbers"),
+        (squares("np.mean(sigma(np.sqrt(gain * squares[-1]) * t / t.std())**2)"), ""),
+        (squares(result="np.round(squares, 4)"), ""),
+        (squares(result="squares[-1]"), "received shape ()"),
+    ],
+}  # fmt: skip
