@@ -1,7 +1,4 @@
-"""ReLU nets on [0, 1] and how far, exactly, they stay from x².
-
-The deep sawtooth net: Yarotsky (2017), "Error bounds for approximations with deep ReLU networks".
-"""
+"""ReLU nets on [0, 1] and how far, exactly, they stay from x²."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -13,10 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 class ReluNet:
     """The net g(x) = W₂ max(W₁ x + b₁, 0) + b₂ with one input, N hidden units and one output.
 
-    W₁ has the shape (N, 1), b₁ (N,), W₂ (1, N) and b₂ (1,); for b₂ a number will do.
-
-    Raises:
-        ValueError: the shapes do not fit each other, or a parameter is not finite.
+    W₁ has the shape (N, 1), b₁ (N,), W₂ (1, N) and b₂ (1,); for b₂ a number will do. Other shapes
+    and parameters that are not finite raise a ValueError.
     """
 
     def __init__(self, W1: ArrayLike, b1: ArrayLike, W2: ArrayLike, b2: ArrayLike) -> None:
@@ -90,13 +85,15 @@ def hinges(breakpoints: ArrayLike, slopes: ArrayLike, offset: float = 0.0) -> Re
 
 
 def equal_pieces(units: int) -> ReluNet:
-    """Return the net of N equal pieces, chords of x² lowered by half their error: 1/(8N²)."""
+    """Return the net of N ≥ 1 equal pieces, chords of x² lowered by half their error: 1/(8N²)."""
+    _at_least_one("units", units)
     h = 1 / units
     return hinges(h * np.arange(units), [h] + [2 * h] * (units - 1), -(h**2) / 8)
 
 
 def best_net(units: int) -> ReluNet:
-    """Return the net with the smallest sup error that N units can have, 1/(2(2N + 1)²)."""
+    """Return the net with the smallest sup error that N ≥ 1 units can have, 1/(2(2N + 1)²)."""
+    _at_least_one("units", units)
     h = 2 / (2 * units + 1)  # N + 1 pieces as wide as this, but the first, flat one: half as wide
     return hinges(h * (np.arange(units) + 0.5), np.full(units, 2 * h), h**2 / 8)
 
@@ -121,17 +118,23 @@ class DeepNet(NamedTuple):
 
 
 def sawtooth_net(layers: int) -> DeepNet:
-    """Return the net of m hidden layers of 3 units whose sup error is 4^−m / 8 (Yarotsky 2017).
+    """Return the net of m ≥ 1 layers of 3 units that bends at multiples of 2^−m: error 4^−m / 8.
 
-    Two units of a layer fold the sawtooth once more, the third carries x − Σ tₛ(x)/4ˢ along. It
-    bends at the multiples of 2^−m and has 12m − 2 parameters.
+    Two units of a layer fold the sawtooth once more, the third carries x − Σ tₛ(x)/4ˢ along, as in
+    Yarotsky (2017), "Error bounds for approximations with deep ReLU networks".
     """
+    _at_least_one("layers", layers)
     tooth, bias = np.array([2.0, -4.0, 0.0]), np.array([0.0, -0.5, 0.0])
     sums = [np.array([0.0, 0.0, 1.0]) - tooth / 4**s for s in range(1, layers + 1)]
     first = (np.ones((3, 1)), bias)
     inner = [(np.stack([tooth, tooth, carried]), bias) for carried in sums[:-1]]
     last = (sums[-1].reshape(1, 3), np.array([-(4.0**-layers) / 8]))
     return DeepNet((first, *inner, last))
+
+
+def _at_least_one(name: str, value: int) -> None:
+    if value < 1:
+        raise ValueError(f"{name} is {value}; give at least 1")
 
 
 def _parameter(name: str, value: ArrayLike, shape: tuple[int, ...]) -> NDArray:

@@ -171,6 +171,14 @@ def test_nets_of_equal_pieces_and_the_best_nets(units):
     assert len(equal.breakpoints) == units - 1 and len(best.breakpoints) == units
 
 
+@pytest.mark.parametrize("made", [equal_pieces, best_net, sawtooth_net])
+def test_a_number_below_one_is_refused(made):
+    name = "layers" if made is sawtooth_net else "units"
+    for value in (0, -2):
+        with pytest.raises(ValueError, match=f"^{name} is {value}; give at least 1"):
+            made(value)
+
+
 @pytest.mark.parametrize("units", [1, 2, 3, 5])
 def test_no_net_of_n_units_beats_the_bound(units):
     bound = 1 / (2 * (2 * units + 1) ** 2) - 1e-12
