@@ -1,10 +1,8 @@
-"""The exercises of notebook 02: derivatives of activation units, their plots and their products.
-
-References are `helpers.activations`, whose forms differ from those that the notebook derives.
-"""
+"""The exercises of notebook 02; `helpers.activations` differs in form from what it derives."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,17 +23,13 @@ s, softplus = activations.sigmoid, activations.softplus
 
 
 def _quotient(up: float, down: float, divisor: Callable[[float], float]) -> Callable[..., NDArray]:
-    """Return (f(z + up h) − f(z + down h)) / divisor(h)."""
     return lambda f, z, h=1e-5: (f(z + up * h) - f(z + down * h)) / divisor(h)
 
 
-def _function(f: Callable[[NDArray], NDArray], name: str, size: tuple, *h: float) -> Kind:
-    def kind(rng: Generator) -> Given:
-        z = np.array(rng.uniform(0.5, 2, size) * rng.choice([-1, 1], size))
-        step = f"h = {h[0]:g}" if h else "the default h"
-        return Given((f, z, *h), said=f"f(z) = {name}, z = {describe(z)} and {step}")
-
-    return kind
+def _function(f: Callable, name: str, size: tuple, h: tuple, rng: Generator) -> Given:
+    z = np.array(rng.uniform(0.5, 2, size) * rng.choice([-1, 1], size))
+    step = f"h = {h[0]:g}" if h else "the default h"
+    return Given((f, z, *h), said=f"f(z) = {name}, z = {describe(z)} and {step}")
 
 
 CENTRAL = _quotient(1, -1, lambda h: 2 * h)
@@ -53,11 +47,11 @@ central_difference = checklist.exercise(
     Task(
         CENTRAL,
         {
-            "wide step": _function(lambda z: z**3, "z³", (3,), 0.1),
-            "another step": _function(np.exp, "exp(z)", (4,), 0.5),
-            "two axes": _function(np.sin, "sin(z)", (2, 3), 0.02),
-            "one number": _function(lambda z: z**3, "z³", (), 0.25),
-            "default step": _function(np.sin, "sin(z)", (5,)),
+            "wide step": partial(_function, lambda z: z**3, "z³", (3,), (0.1,)),
+            "another step": partial(_function, np.exp, "exp(z)", (4,), (0.5,)),
+            "two axes": partial(_function, np.sin, "sin(z)", (2, 3), (0.02,)),
+            "one number": partial(_function, lambda z: z**3, "z³", (), (0.25,)),
+            "default step": partial(_function, np.sin, "sin(z)", (5,), ()),
         },
         NOT_CENTRAL,
         rtol=1e-9,
@@ -65,9 +59,6 @@ central_difference = checklist.exercise(
         hint="It is (f(z+h) - f(z-h)) / (2h): an estimate, not the derivative itself.",
     ),
 )
-
-
-# --- 2.2 to 2.9: functions of z, element by element ----------------------------------------------
 
 
 def _signs(rng: Generator, size: float, count: int = 6) -> NDArray:
@@ -91,22 +82,14 @@ ARRAYS: dict[str, Callable[[Generator], NDArray]] = {
 def _given(z: NDArray, *more: float) -> Given:
     note = f"the second argument {more[0]:g}" if more else ""
     single = " in float32" if z.dtype == np.float32 else ""
-    said = f"z = {describe(z)}{single}" + (f" and {note}" if more else "")
+    said = f"z = {describe(z)}{single}{' and ' if more else ''}{note}"
     return Given((z, *more), said=said, note=note)
 
 
 def _unit(
-    name: str,
-    mistakes: Mapping[str, Unit],
-    *references: Unit,
-    more: tuple[float, ...] = (),
-    forbidden: tuple[tuple[Any, str], ...] = (),
-    **properties: Any,
+    name: str, mistakes: dict, *references: Unit, more: tuple = (), forbidden: tuple = ()
 ) -> Task:
-    """Return the task of a function in `activations`: the reference, which may not be called.
-
-    Where several are right, `references` holds them; `more` are values of a second argument.
-    """
+    """Return the task of a function in `activations`; `more` are values of a second argument."""
 
     def kind(array: Callable[[Generator], NDArray]) -> Kind:
         return lambda rng: [_given(array(rng), *args) for args in [(), *zip(more)]]
@@ -121,7 +104,6 @@ def _unit(
         silent=True,
         forbidden=((activations, name), *forbidden),
         name=name,
-        **properties,
     )
 
 
@@ -210,15 +192,10 @@ LEAKY: dict[str, Unit] = {
     "The two sides are swapped.": lambda z, c=0.01: np.where(z > 0, c, 1.0),
     "Use the argument c, not 0.01.": _below(lambda z, c: 0.01),
 }
+RIGHT_AT_ZERO = _below(lambda z, c: c), lambda z, c=0.01: np.where(z >= 0, 1.0, c)
 leaky_relu = checklist.exercise(
     "2.8 Slope of LeakyReLU",
-    _unit(
-        "leaky_relu_derivative",
-        LEAKY,
-        _below(lambda z, c: c),
-        lambda z, c=0.01: np.where(z >= 0, 1.0, c),
-        more=(0.2, 0.0, 1.7),
-    ),
+    _unit("leaky_relu_derivative", LEAKY, *RIGHT_AT_ZERO, more=(0.2, 0.0, 1.7)),
 )
 
 
@@ -249,8 +226,6 @@ mish = checklist.exercise(
     _unit("mish_derivative", MISH_SLOPE, forbidden=((F, "mish"),)),
 )
 
-
-# --- 2.10, by what a reader sees -----------------------------------------------------------------
 
 SLOPE_LIKE = re.compile(r"'|′|prime|deriv|slope|gradient|\\frac|d\w*/d", re.I)
 
@@ -312,14 +287,6 @@ def _from_last(slopes: NDArray) -> NDArray:
     return np.array([np.prod(slopes[layer:]) for layer in range(len(slopes))])
 
 
-def _slopes(low: float, high: float, *counts: int) -> Kind:
-    return lambda rng: [(rng.uniform(low, high, count),) for count in counts]
-
-
-def _one_is(slope: float) -> Kind:
-    return lambda rng: (rng.permutation([slope, *rng.uniform(0.2, 1, 4)]),)
-
-
 NOT_FACTORS: dict[str, Unit] = {
     "This multiplies from the first layer on; a gradient comes from the last.": np.cumprod,
     "It is turned round: entry 0 belongs to layer 1.": lambda x: np.cumprod(x[::-1]),
@@ -333,10 +300,10 @@ gradient_factors = checklist.exercise(
     Task(
         _from_last,
         {
-            "a few layers": _slopes(0.1, 2, 4, 3, 1),
-            "many layers": _slopes(0.05, 0.5, 30, 70),
-            "a dead layer": _one_is(0.0),
-            "a slope below 0": _one_is(-0.1),
+            "a few layers": lambda rng: [(rng.uniform(0.1, 2, n),) for n in (4, 3, 1)],
+            "many layers": lambda rng: [(rng.uniform(0.05, 0.5, n),) for n in (30, 70)],
+            "a dead layer": lambda rng: (rng.permutation([0.0, *rng.uniform(0.2, 1, 4)]),),
+            "a slope below 0": lambda rng: (rng.permutation([-0.1, *rng.uniform(0.2, 1, 4)]),),
         },
         NOT_FACTORS,
         atol=0,

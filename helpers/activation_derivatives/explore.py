@@ -27,14 +27,13 @@ def _unit_menu() -> widgets.Dropdown:
 
 
 def _two_axes(height: float, *titles: str) -> tuple[Figure, Axes, Axes]:
-    """Return a figure and its axes; the names' places are set, as to find them takes long."""
     figure = Figure(figsize=(8, height), dpi=100)
     left, right = figure.subplots(1, 2)
     for ax, title in zip((left, right), titles, strict=True):
         ax.set(xlim=(-8, 8), xlabel=plots.PRE_ACTIVATION, ylabel=plots.SLOPE, ylim=(-0.2, 1.2))
         ax.set_title(title, y=1.0)
         ax.locator_params(nbins=5)
-        ax.xaxis.set_label_coords(0.5, -0.11)
+        ax.xaxis.set_label_coords(0.5, -0.11)  # set, as to find them takes long
         ax.yaxis.set_label_coords(-0.16, 0.5)
     return figure, left, right
 

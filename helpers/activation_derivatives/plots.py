@@ -1,8 +1,4 @@
-"""Figures of notebook 02: the units, their slopes, and what slopes do to a gradient in depth.
-
-Functions receive computed numbers and return the Axes they drew on, or the Figure where it has
-several. Units have the course's colours and line styles; curves are labelled where they end.
-"""
+"""Figures of notebook 02: the units, their slopes, and what slopes do to a gradient in depth."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -31,21 +27,11 @@ def with_gaps(slope: ArrayLike) -> NDArray:
     return broken
 
 
-def _few_decades(ax: Axes) -> None:
-    """Set at most nine ticks, at powers of ten whose exponents are multiples of one step."""
-    low, high = np.log10(ax.get_ylim())
-    step = next(step for step in (1, 2, 3, 5, 10, 20, 50, 100) if (high - low) / step <= 8)
-    ax.set_yticks(10.0 ** np.arange(np.ceil(low / step) * step, high, step))
-    ax.yaxis.set_minor_locator(NullLocator())
-
-
 def unit_curves(x: ArrayLike, curves: Curves, ax: Axes | None = None, **properties: Any) -> Axes:
     """Draw one curve a unit over x, shape (n,), labelled at its right end; a jump is a gap.
 
-    Other properties are title, names and scales of the axes; without them, slopes over z.
-
-    Raises:
-        ValueError: a value is not positive and the vertical axis is logarithmic.
+    Other properties are title, names and scales of the axes; without them, slopes over z. A value
+    that is not positive raises a ValueError where the vertical axis is logarithmic.
     """
     ax, log = axes_or_new(ax), properties.get("yscale") == "log"
     for name, y in curves.items():
@@ -55,7 +41,10 @@ def unit_curves(x: ArrayLike, curves: Curves, ax: Axes | None = None, **properti
     names = {"xlabel": PRE_ACTIVATION, "ylabel": f"slope {SLOPE}", "xlim": (np.min(x), np.max(x))}
     ax.set(**{**names, **properties})
     if log:
-        _few_decades(ax)
+        low, high = np.log10(ax.get_ylim())  # for at most nine ticks, all one step apart
+        step = next(step for step in (1, 2, 3, 5, 10, 20, 50, 100) if (high - low) / step <= 8)
+        ax.set_yticks(10.0 ** np.arange(np.ceil(low / step) * step, high, step))
+        ax.yaxis.set_minor_locator(NullLocator())
     label_lines(ax)
     return ax
 
@@ -152,10 +141,7 @@ def beta_family(z: NDArray, values: Curves, slopes: Curves) -> Figure:
 def lowest_points(
     z: NDArray, values: Curves, slopes: Curves, lowest: Mapping[str, tuple[float, float]]
 ) -> Figure:
-    """Draw units near zero and their slopes, by name, shape (n,).
-
-    The lowest points (z, f(z)) of two of the units are marked, the higher one first.
-    """
+    """Draw units and slopes, shape (n,), and mark two lowest points (z, f(z)), higher one first."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.3))
     unit_curves(z, values, left, title="a lowest point below zero", ylabel=VALUE)
     bottom = min(depth for _, depth in lowest.values())
@@ -179,19 +165,11 @@ def typical_slopes(spreads: ArrayLike, slopes: Curves) -> Axes:
 
 
 def gradient_by_layer(predicted: Curves, measured: Runs) -> Axes:
-    """Draw predicted gradient sizes as lines, measured ones as points with their spread.
-
-    A point is the median, its bar reaches from the smallest to the largest seed.
-    """
+    """Draw predicted gradient sizes as lines, measured ones as medians with bars to all seeds."""
     layers = np.arange(1, next(iter(measured.values())).shape[1] + 1)
-    ax = unit_curves(
-        layers,
-        predicted,
-        yscale="log",
-        title="lines: product of slopes, dots: backpropagation",
-        xlabel="hidden layer (1 is next to the input)",
-        ylabel="gradient relative to the last layer",
-    )
+    ax = unit_curves(layers, predicted, yscale="log", ylabel="gradient relative to the last layer")
+    ax.set_title("lines: product of slopes, dots: backpropagation")
+    ax.set_xlabel("hidden layer (1 is next to the input)")
     for name, sizes in measured.items():
         middle = np.median(sizes, axis=0)
         spread = middle - sizes.min(axis=0), sizes.max(axis=0) - middle
@@ -201,18 +179,10 @@ def gradient_by_layer(predicted: Curves, measured: Runs) -> Axes:
 
 
 def gradient_by_scale(scales: ArrayLike, ratios: Runs, marks: Mapping[str, float]) -> Axes:
-    """Draw how the first layer's gradient, relative to the last's, follows the weights' scale.
-
-    A line is the median, its band reaches from the smallest to the largest seed; a vertical line
-    stands at each of the marked scales.
-    """
-    ax = unit_curves(
-        scales,
-        {name: np.median(ratio, axis=0) for name, ratio in ratios.items()},
-        yscale="log",
-        xlabel="weight scale $g$ (weights have standard deviation $g/\\sqrt{n}$)",
-        ylabel="gradient, first over last layer",
-    )
+    """Draw the first layer's gradient over the last's by the weights' scale: median and range."""
+    medians = {name: np.median(ratio, axis=0) for name, ratio in ratios.items()}
+    ax = unit_curves(scales, medians, yscale="log", ylabel="gradient, first over last layer")
+    ax.set_xlabel("weight scale $g$ (weights have standard deviation $g/\\sqrt{n}$)")
     for name, ratio in ratios.items():
         color = unit_style(name)["color"]
         ax.fill_between(scales, ratio.min(axis=0), ratio.max(axis=0), color=color, alpha=0.2, lw=0)
