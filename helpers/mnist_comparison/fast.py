@@ -1,9 +1,8 @@
 """One training run as `helpers.training.train` makes it, by a hand-written backward pass.
 
-What makes it fast is that products may run in bfloat16 while weights, units and loss stay in
-float32; that a unit's value and slope come from one pass (`slopes`); that blocks of examples go
-through the network and back while they are in the cache, each with only the inputs it needs
-(`passes`); and that what can change no more is left out (`shortcuts`).
+Products may run in bfloat16; a unit's value and slope come from one pass (`slopes`); blocks of
+examples stay in the cache, each with only the inputs it needs (`passes`); and what can change no
+more is left out (`shortcuts`).
 """
 
 import sys
@@ -35,11 +34,7 @@ def columns(
 def train_columns(
     model: nn.Sequential, unit: str, train: Columns, validation: Columns, lr: float, due: NDArray
 ) -> History:
-    """Train `model`, an `mlp` of this unit, in place; return its curves.
-
-    One step of full-batch gradient descent an epoch, up to the last that is due, and records at
-    those that are due, as `record_epochs` returns them.
-    """
+    """Train `model`, an `mlp` of this unit, in place; return its curves at the epochs due."""
     places = {epoch: k for k, epoch in enumerate(due.tolist())}
     records = np.full((len(due), 4), np.nan)
     inputs = torch.arange(len(train.x), device=train.x.device)
@@ -49,7 +44,10 @@ def train_columns(
         if epoch in places:
             passes = seen = list(passes)
             unseen = forward(part.network, part.validation.x)
-            records[places[epoch] :] = _record(part, seen, unseen)  # the last so far
+            logits = torch.cat([passed.logits for passed in seen], 1)
+            y = torch.cat([block.y for block in part.blocks])
+            end = loss_and_accuracy(unseen.logits.T, part.validation.y)
+            records[places[epoch] :] = *loss_and_accuracy(logits.T, y), *end  # the last so far
             if epoch == due[-1] or shortcuts.diverged([*seen, unseen]):
                 break
         total = part.network.zeros()
@@ -61,14 +59,6 @@ def train_columns(
             part = shortcuts.rest(part, seen, unseen)
     part.put_back()
     return History(due, *records.T)
-
-
-def _record(part: shortcuts.Part, passes: list[Passed], unseen: Passed) -> tuple[float, ...]:
-    """Return loss and accuracy in training, and the two in validation."""
-    logits = torch.cat([seen.logits for seen in passes], 1)
-    y = torch.cat([block.y for block in part.blocks])
-    validation = loss_and_accuracy(unseen.logits.T, part.validation.y)
-    return *loss_and_accuracy(logits.T, y), *validation
 
 
 def train_spec(spec: Spec, examples: Examples, device: str) -> Run:

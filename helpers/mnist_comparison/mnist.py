@@ -41,9 +41,6 @@ class _Data:
         """Return the text, with a remark in parentheses unless the data are MNIST itself."""
         return text if self.is_real else f"{text} (stand-in digits, not MNIST)"
 
-    def _described(self, sizes: str) -> str:
-        return f"<{self.source}: {sizes}, sha256 {self.digest[:8]}>"
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Mnist(_Data):
@@ -56,7 +53,8 @@ class Mnist(_Data):
 
     def __repr__(self) -> str:
         train, test = len(self.train_labels), len(self.test_labels)
-        return self._described(f"{train:,} training and {test:,} test images")
+        sizes = f"{train:,} training and {test:,} test images"
+        return f"<{self.source}: {sizes}, sha256 {self.digest[:8]}>"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,24 +70,18 @@ class Split(_Data):
 
     def __repr__(self) -> str:
         sizes = " / ".join(f"{len(y):,}" for y in (self.train_y, self.validation_y, self.test_y))
-        return self._described(f"{sizes} to train / validate / test")
+        return f"<{self.source}: {sizes} to train / validate / test, sha256 {self.digest[:8]}>"
 
 
 def load(folder: str | os.PathLike[str] | None = None, *, allow_download: bool = True) -> Mnist:
     """Return MNIST from MNIST_DIR, else from `folder`, else downloaded, else the stand-in.
 
-    Files may be plain or gzipped, and lie in the folder itself or below it in torchvision's
-    `MNIST/raw`. A folder that MNIST_DIR names must hold all four files, sound: it is never passed
-    over. In `folder`, missing files are downloaded, while a damaged one is an error and stays as
-    it is. That the stand-in replaces MNIST, and why, is printed.
+    Files may be plain or gzipped, in the folder itself or below it in torchvision's `MNIST/raw`.
+    MNIST_DIR must hold all four. What `folder`, by default the project's `data/`, lacks may be
+    downloaded; after 20 seconds of silence that is given up. That the stand-in is used is printed.
 
-    Args:
-        folder: where MNIST is kept if MNIST_DIR is not set; the project's `data/` by default.
-        allow_download: whether to try the network; it is given up after 20 seconds of silence.
-
-    Raises:
-        MnistError: a file is missing, damaged or unreadable, a download cannot be stored, or only
-            the stand-in is left while MNIST_REQUIRE_REAL is set to anything but 0.
+    A MnistError says that a file is damaged, unreadable or missing in MNIST_DIR, that a download
+    cannot be stored, or that only the stand-in is left while MNIST_REQUIRE_REAL is set, but not 0.
     """
     if named := os.environ.get("MNIST_DIR"):
         place = Path(named).expanduser()
@@ -130,10 +122,9 @@ def stand_in(seed: int = 0, train: int = 12000, test: int = 10000) -> Mnist:
 
 
 def split(data: Mnist, used: int = 12000) -> Split:
-    """Return the first `used` training images, their last fifth to validate; all test images.
+    """Return the first `used` training images, 5 or more, their last fifth to validate; all tests.
 
-    Raises:
-        ValueError: `used` is below 5, or above the number of training images.
+    A number of images that is not there is a ValueError.
     """
     if not 5 <= used <= len(data.train_images):
         raise ValueError(f"used is {used}; give a number from 5 to {len(data.train_images)}")
@@ -162,7 +153,6 @@ def _read_all(folder: Path) -> Mnist:
 
 
 def _read(path: Path, name: str) -> np.ndarray:
-    """Return the file's array, verified: uint8 (n, 28, 28) for images, int64 (n,) for labels."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
             content = file.read()

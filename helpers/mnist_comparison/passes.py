@@ -1,7 +1,4 @@
-"""One pass, forward and back, of a network of one unit; `fast` says why it is fast.
-
-Examples lie in columns; a block of them needs only the first so many inputs.
-"""
+"""One pass, forward and back, of a network of one unit over examples in columns; for `fast`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,11 +53,9 @@ class Columns(NamedTuple):
 def in_blocks(examples: Columns, size: int) -> tuple[Tensor, list[Columns]]:
     """Return an order of the inputs, and the examples in blocks that need only the first of them.
 
-    Most of an image is 0, and a product with 0 is 0. So inputs come in the order of how many
-    examples use them, (features,) positions, and examples in the order of the last input that
-    they use. A block, of `size` examples or fewer at the end, leaves out the inputs that are 0 in
-    all its examples (with finite weights that changes nothing), but for their number to be a
-    multiple of 16: matrix products of such sizes run faster than those of slightly smaller ones.
+    Most of an image is 0. So inputs come in the order of how many examples use them, (features,),
+    and examples in the order of the last input they use. A block of `size` leaves out the inputs
+    that are 0 in all of it, up to a multiple of 16: products of such sizes are the fastest.
     """
     used = examples.x != 0
     order = used.sum(1).argsort(descending=True, stable=True)
@@ -98,10 +93,7 @@ def forward(network: Network, x: Tensor) -> Passed:
 
 
 def add_gradients(total: Network, network: Network, seen: Passed, y: Tensor, n: int) -> None:
-    """Add the gradients of the mean cross-entropy of n examples to `total`, in place.
-
-    `seen` is what `forward` returned for some of them, y are the labels of those.
-    """
+    """Add to `total` the gradients of n examples' mean cross-entropy from some, of labels y."""
     delta = torch.softmax(seen.logits, 0)
     delta[y, torch.arange(len(y), device=y.device)] -= 1
     delta = (delta / n).to(seen.inputs[0].dtype)  # the loss's gradient at the logits

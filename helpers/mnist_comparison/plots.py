@@ -1,7 +1,6 @@
 """Figures of notebook 03: the curves of training runs, tables of rates, the learned Swish.
 
-A loss that became NaN does not vanish: its curve goes on along the upper edge of the panel, where
-every loss above the clip is drawn, and ends in a cross.
+A loss that became NaN goes on along the upper edge of its panel and ends in a cross.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +44,6 @@ def clipped(losses: ArrayLike) -> NDArray[np.float64]:
 
 
 def _panels(runs: Sequence[Curves], styles: Sequence[Mapping[str, Any]], title: str) -> Figure:
-    """Return a figure of loss above accuracy, of training and of validation, a curve for a run."""
     figure, axes = plt.subplots(2, 2, figsize=(9.4, 5.6), sharex=True)
     figure.suptitle(title, x=0.01, ha="left")
     lowest = min(clipped(run.curves()[k]).min() for run in runs for k in (0, 2))
@@ -76,10 +74,7 @@ def curves_by_unit(histories: Mapping[str, Curves], title: str) -> Figure:
 
 
 def curves_by_rate(histories: Mapping[float, Curves], title: str) -> Figure:
-    """Return the same four panels for one unit, with one curve a learning rate, ascending.
-
-    Light curves are high rates; a cross ends a diverged run.
-    """
+    """Return the same four panels for one unit, with one curve a rate, ascending: lighter ones."""
     rates = list(histories)
     colors = plt.get_cmap("viridis")(LogNorm(rates[0], rates[-1] * 6)(rates))
     styles = [
@@ -130,8 +125,7 @@ def published_beside_ours(
     """Draw for each unit the published test accuracy and ours, one dot a seed."""
     ax = ax or plt.subplots(figsize=(7.5, 3))[1]
     for i, (unit, accuracies) in enumerate(ours.items()):
-        color = activations.get(unit).color
-        ax.plot(accuracies, [i] * len(accuracies), "o", color=color, alpha=0.75)
+        ax.plot(accuracies, [i] * len(accuracies), "o", color=unit_style(unit)["color"], alpha=0.75)
         ax.plot(published[unit], i, "|", color="black", markersize=18, markeredgewidth=2)
     ax.set_yticks(range(len(ours)), [activations.get(unit).label for unit in ours])
     ax.set_ylim(len(ours) - 0.4, -0.6)

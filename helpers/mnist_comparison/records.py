@@ -1,7 +1,4 @@
-"""What a training run is made from, and its record on disk.
-
-A record is one .npz file, written whole or not at all, and read without pickle.
-"""
+"""What a training run is made from, and its record on disk: one .npz file, without pickle."""
 
 import hashlib
 import json
@@ -54,7 +51,6 @@ class Examples:
         return total.hexdigest()
 
     def __repr__(self) -> str:
-        """Return the sizes and the scale."""
         sizes = f"{len(self.train_y)} to train, {len(self.validation_y)} held out"
         return f"Examples({sizes}, scale {self.scale:.4g})"
 
@@ -93,7 +89,6 @@ class Run:
     parameters: dict[str, NDArray[np.float32]]
 
     def __repr__(self) -> str:
-        """Return the unit, the rate and where the run ended."""
         end = self.history.validation_accuracy[-1]
         return f"Run({self.spec.unit}, lr {self.spec.lr:.4g}, held-out accuracy {end:.4f})"
 
@@ -133,10 +128,7 @@ def save_run(run: Run, folder: Path) -> None:
 
 
 def load_run(spec: Spec, folder: Path) -> Run | None:
-    """Return the recorded run of this specification, or None where there is none.
-
-    A damaged record is announced and counts as none.
-    """
+    """Return the recorded run, or None; a damaged record is announced and counts as none."""
     path = folder / spec.file
     if not path.exists():
         return None

@@ -1,8 +1,4 @@
-"""What a training run need not compute any more, and what is left of it to train.
-
-Used by `fast`. What can change no more is left out, be it a whole run, the layers below a dead
-one, or the dead neurons of the first layer: the same arithmetic without the part that stands still.
-"""
+"""What a training run need not compute any more as it stands still, and what is left to train."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +13,7 @@ BLOCK = 1600  # examples at a time on a CPU: few enough for its cache, enough to
 
 @dataclass
 class Part:
-    """What is left of a network to train, and the examples that it trains on."""
+    """What is left of a network to train, its upper layers shared, and what it trains on."""
 
     whole: Network
     layer: int  # from which on it is left
@@ -27,7 +23,6 @@ class Part:
     validation: Columns
 
     def __post_init__(self) -> None:
-        """Take the part out; its upper layers are the whole network's own."""
         self.network = network = self.whole.above(self.layer)
         network.weights[0] = network.weights[0][self.neurons[:, None], self.inputs]
         network.biases[0] = network.biases[0][self.neurons]
@@ -54,10 +49,7 @@ def from_layer(
 
 
 def rest(part: Part, passes: Sequence[Passed], unseen: Passed) -> Part:
-    """Return what is left to train of a part: the part itself where nothing of it stands still.
-
-    `passes` is what `forward` returned for each block, `unseen` for the validation examples.
-    """
+    """Return what is left to train after these passes, of each block and of the validation."""
     if (dead := dead_layer(passes)) is not None:
         part.put_back()
         x = torch.cat([seen.inputs[dead + 1] for seen in passes], 1)  # it changes no more
@@ -77,11 +69,7 @@ def diverged(passes: Sequence[Passed]) -> bool:
 
 
 def dead_layer(passes: Sequence[Passed]) -> int | None:
-    """Return the last hidden layer that no gradient can pass any more, or None.
-
-    Where a layer's slope is exactly 0 for every unit and example, neither it nor a layer below
-    gets a gradient; so its values stay as they are, and its slope stays 0.
-    """
+    """Return the last hidden layer whose slopes are all 0, so that no gradient passes, or None."""
     for layer in reversed(range(len(passes[0].slopes))):
         slopes = [(seen.slopes[layer], *seen.by_beta[layer : layer + 1]) for seen in passes]
         if not any(slope.any() for block in slopes for slope in block):
@@ -92,9 +80,8 @@ def dead_layer(passes: Sequence[Passed]) -> int | None:
 def awake_neurons(passes: Sequence[Passed], unseen: Passed) -> Tensor | None:
     """Return which first-layer neurons are awake, (width,) bool, or None where most may be.
 
-    A neuron whose value and slope are exactly 0 for every example gets no gradient, and neither
-    do the weights that lead on from it; so, with finite weights, it stays as it is, as if it were
-    not there. A Swish neuron need not stay so: its β changes with the others of its layer.
+    One whose value and slope are 0 for every example gets no gradient, nor do the weights that lead
+    on from it, so it stays so; but not in Swish, whose β changes with the others of its layer.
     """
     if unseen.by_beta or not unseen.slopes:
         return None

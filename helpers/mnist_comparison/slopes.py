@@ -1,8 +1,4 @@
-"""Each unit's value and slope from one pass over z, as `passes` needs them.
-
-The formulas are those of `helpers.activations`, arranged so that value and slope share what they
-have in common and no exponential overflows.
-"""
+"""Each unit's value and slope from one pass over z: they share terms, and nothing overflows."""
 
 from collections.abc import Callable
 
@@ -61,15 +57,11 @@ _WIDE: dict[str, Callable[..., Pass]] = dict(sigmoid=_sigmoid, tanh=_tanh, mish=
 
 
 def value_and_slope(name: str) -> Callable[..., Pass]:
-    """Return the function from z (and β for Swish) to the named unit's value and slope.
-
-    Both have z's shape and type and are computed in float32, but for the piecewise linear units,
-    which are computed in z's type. Units that are not written out here go through autograd.
-    """
+    """Return the function from z (and β for Swish) to the named unit's value and slope, like z."""
     if name in _EXACT:
         return _EXACT[name]
 
-    def by_autograd(z: Tensor) -> Pass:
+    def by_autograd(z: Tensor) -> Pass:  # for units that are not written out here
         passed = torch.func.vjp(activations.get(name).module(), z)  # the value, and the way back
         return passed[0], *passed[1](torch.ones_like(z))
 
