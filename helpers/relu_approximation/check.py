@@ -20,7 +20,6 @@ progress = checklist.progress
 
 
 def _named(note: str = "", **values: Any) -> Given:
-    """Return these arguments, in this order, told by their names."""
     return Given(tuple(values.values()), said=arguments((), values), note=note)
 
 
@@ -64,8 +63,7 @@ steepest_slope = _exercise(
     {
         "any": lambda rng: [_hinge(rng, *bounds) for bounds in HINGES],
         "one β": lambda rng: [
-            _named(beta=0.3, slope=rng.uniform(0.2, 0.5), residual=0.01, tolerance=0.05)
-            for _ in range(2)
+            _hinge(rng, (0.3, 0.2, 0.2), (0.3, 0.5, 0.2), 0.05) for _ in range(2)
         ],
         "the first": lambda rng: _named(beta=0.0, slope=0.0, residual=0.0, tolerance=0.04),
         "the default": lambda rng: _named(beta=0.4, slope=0.6, residual=rng.uniform(0.004, 0.036)),
@@ -165,9 +163,8 @@ def _nets(rng: Generator) -> list[Given]:
         ReluNet([[0], [1]], [0, -0.4], [[1, u(1, 2)]], 0),  # a unit of zeros
         hinges([0, 0.5, *tooth], [0.5, 1, steep, -2 * steep, steep], -1 / 32),
     ]
-    words = "a net with w = {}, b = {},\nv = {}, b2 = {}"
-    said = [words.format(*(describe(part.ravel()) for part in net)) for net in made]
-    return [Given(tuple(net), said=text) for net, text in zip(made, said, strict=True)]
+    told = "a net with w = {}, b = {},\nv = {}, b2 = {}"
+    return [Given(tuple(g), said=told.format(*(describe(p.ravel()) for p in g))) for g in made]
 
 
 def _among(*places: str, size: Callable = np.abs) -> Callable:
@@ -282,13 +279,10 @@ best_line = _exercise(
 def _pieces(
     offset: float = -1 / 8, first: int = 1, start: int = 0, each: Callable = np.asarray
 ) -> Callable:
-    """Return units ↦ hinges from start·h on, the first one's slope first·h, and offset·h²."""
-
-    def build(units: int) -> tuple:
-        h, slopes = 1 / units, each([first] + [2] * (units - 1))
-        return tuple(hinges(h * (np.arange(units) + start), h * slopes, offset * h**2))
-
-    return build
+    """Return N ↦ hinges from start/N on, the first one's slope first/N, and offset/N²."""
+    return lambda n: tuple(
+        hinges((np.arange(n) + start) / n, each([first] + [2] * (n - 1)) / n, offset / n**2)
+    )
 
 
 pieces_net = _exercise(

@@ -60,14 +60,13 @@ def _settings(net: ReluNet) -> dict[str, float]:
 
 def _controls() -> dict[str, widgets.Widget]:
     look = {"layout": {"width": "46%", "min_width": "290px"}}
-    units = {"value": FIRST.units, "min": 1, "max": MOST_UNITS, "description": "Units N"}
-    controls = {"units": widgets.IntSlider(**units, **look)}
+    units = widgets.IntSlider(FIRST.units, 1, MOST_UNITS, description="Units N", **look)
+    controls = {"units": units}
     ranges = {"offset": ("Offset b₂", 0.0, -0.2, 0.2)}
     for i, index in zip(range(1, MOST_UNITS + 1), "₁₂₃₄₅₆", strict=True):
         ranges[f"beta{i}"] = (f"Breakpoint β{index}", i / MOST_UNITS, 0.0, 1.0)
         ranges[f"alpha{i}"] = (f"Slope α{index}", 0.0, -1.0, 2.0)
     for name, (label, value, low, high) in ranges.items():
-        first = _settings(FIRST).get(name, value)
-        span = {"min": low, "max": high, "step": 0.001, "readout_format": ".3f"}
-        controls[name] = widgets.FloatSlider(first, description=label, **span, **look)
+        first, form = _settings(FIRST).get(name, value), {"readout_format": ".3f", **look}
+        controls[name] = widgets.FloatSlider(first, low, high, 0.001, description=label, **form)
     return controls

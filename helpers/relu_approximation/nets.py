@@ -61,9 +61,8 @@ class SupError(NamedTuple):
 def sup_error(net: Callable[[NDArray], NDArray], knots: ArrayLike | None = None) -> SupError:
     """Return the exact supremum of |x² − g(x)| on [0, 1], and where it is reached.
 
-    Between two knots g(x) = m x + c, so x² − g(x) is a parabola with its vertex at x = m/2. The
-    supremum is found among 0, 1, the knots and the vertices that lie on their own piece. The knots
-    are where the net may bend, by default its `breakpoints`.
+    The net may bend at the knots, by default its `breakpoints`. Between two of them it has a slope
+    m, so x² − g(x) has a vertex at m/2, which counts where it lies on its own piece.
     """
     if knots is None:
         knots = net.breakpoints  # type: ignore[attr-defined]

@@ -1,7 +1,4 @@
-"""The figures of notebook 01: nets against x², what they leave over, and how errors shrink.
-
-The net looks like the ReLU unit, x² is the broad grey line, the assignment's band is shaded.
-"""
+"""The figures of notebook 01: nets against x², what they leave over, and how errors shrink."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -123,10 +120,7 @@ def candidates(net: ReluNet, error: SupError, ends: ArrayLike, vertices: ArrayLi
 def curves(
     x: NDArray, named: Named, marked: Callable | None = None, ax: Axes | None = None, **axes: Any
 ) -> Axes:
-    """Draw functions of x, sorted, each with its name at its end.
-
-    Where `marked`, called with a function's values, gives a mask or an index, a dot is drawn.
-    """
+    """Draw functions of x, named at their ends; dots stand where `marked` of the values says."""
     ax = axes_or_new(ax)
     for look, (name, values) in zip(LOOKS, named.items(), strict=False):
         ax.plot(x, values, **look, label=name)
@@ -155,8 +149,8 @@ def dips(x: NDArray, named: Named) -> Axes:
     """Draw h(x) = x² − αx for several α, with a strip of the height that h may vary by."""
     ax = curves(x, named, np.argmin, ylabel="h(x) = x² − αx")
     ax.axhspan(-2 * TOLERANCE, 0, **BAND)
-    words = f"height {2 * TOLERANCE:g}: all that h may vary by"
-    ax.text(0.5, -TOLERANCE, words, ha="center", va="center")
+    said = f"height {2 * TOLERANCE:g}: all that h may vary by"
+    ax.text(0.5, -TOLERANCE, said, ha="center", va="center")
     return ax
 
 
