@@ -209,7 +209,7 @@ def written(source):
     ],
 )  # fmt: skip
 def test_whatever_an_answer_does_ends_in_a_verdict(double, source, state, fragment, monkeypatch):
-    monkeypatch.setattr("helpers.limits.WAITING", 3)
+    monkeypatch.setattr("helpers.limits.WAITING", 12)
     verdict = double.verdict(written(source))
     assert verdict.state is state, str(verdict)
     assert fragment in verdict.message, str(verdict)
