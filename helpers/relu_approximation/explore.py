@@ -67,6 +67,7 @@ def _controls() -> dict[str, widgets.Widget]:
         ranges[f"beta{i}"] = (f"Breakpoint β{index}", i / MOST_UNITS, 0.0, 1.0)
         ranges[f"alpha{i}"] = (f"Slope α{index}", 0.0, -1.0, 2.0)
     for name, (label, value, low, high) in ranges.items():
-        first, form = _settings(FIRST).get(name, value), {"readout_format": ".3f", **look}
-        controls[name] = widgets.FloatSlider(first, low, high, 0.001, description=label, **form)
+        first = _settings(FIRST).get(name, value)
+        span = {"min": low, "max": high, "step": 0.001, "readout_format": ".3f"}
+        controls[name] = widgets.FloatSlider(first, description=label, **span, **look)
     return controls
