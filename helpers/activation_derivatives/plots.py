@@ -111,10 +111,7 @@ def step_errors(steps: NDArray, errors: Mapping[str, NDArray]) -> Axes:
 
 
 def lost_digits(z: ArrayLike, groups: Mapping[str, Curves], floor: float) -> Figure:
-    """Draw relative errors of slopes, by title and unit, on log axes; 1 means that all is lost.
-
-    Errors below `floor`, the arithmetic's own rounding error, are drawn at the floor.
-    """
+    """Draw relative errors of slopes, by title and unit, on log axes, none below `floor`."""
     lifted = {
         title: {name: np.maximum(error, floor) for name, error in errors.items()}
         for title, errors in groups.items()
@@ -129,9 +126,10 @@ def beta_family(z: NDArray, values: Curves, slopes: Curves) -> Figure:
     """Draw Swish and its slope for up to four β, darker with larger β; both are given by β."""
     figure, *axes = _two_axes(z, "Swish", "its slope")
     colors = np.outer(np.linspace(1, 0.55, 4), to_rgb(unit_style("swish")["color"]))
-    widths = np.linspace(2.6, 1.2, 4)
     for ax, curves in zip(axes, (values, slopes), strict=True):
-        ax.set_prop_cycle(color=colors, linestyle=("-", "--", "-.", ":"), linewidth=widths)
+        ax.set_prop_cycle(
+            color=colors, linestyle=("-", "--", "-.", ":"), linewidth=np.linspace(2.6, 1.2, 4)
+        )
         for beta, y in curves.items():
             ax.plot(z, y, label=f"β = {beta:g}")
         label_lines(ax)
@@ -149,9 +147,8 @@ def lowest_points(
     for (name, (at, depth)), height in zip(lowest.items(), (0.1, bottom - 0.15), strict=False):
         color = unit_style(name)["color"]
         left.plot(at, depth, "o", color=color, markersize=5)
-        line: dict[str, Any] = {"arrowprops": {"arrowstyle": "-", "color": color}, "ha": "center"}
-        text = f"{depth:.4f} at {at:.3f}"
-        left.annotate(text, (at, depth), (at, height), color=text_color(color), **line)
+        look: dict = {"arrowprops": {"arrowstyle": "-", "color": color}, "color": text_color(color)}
+        left.annotate(f"{depth:.4f} at {at:.3f}", (at, depth), (at, height), ha="center", **look)
     unit_curves(z, slopes, right, title="slopes without a jump")
     right.axhline(0, color=INK, linewidth=0.8)
     return figure
@@ -188,7 +185,7 @@ def gradient_by_scale(scales: ArrayLike, ratios: Runs, marks: Mapping[str, float
         ax.fill_between(scales, ratio.min(axis=0), ratio.max(axis=0), color=color, alpha=0.2, lw=0)
     ax.axhline(1, color=INK, linewidth=0.8)
     ax.set_xscale("log", base=2)
-    ax.xaxis.set_major_formatter(lambda scale, _: f"{scale:g}")
+    ax.xaxis.set_major_formatter("{x:g}")
     top: dict[str, Any] = {"transform": ax.get_xaxis_transform(), "ha": "right", "va": "top"}
     for name, scale in marks.items():
         ax.axvline(scale, color=INK, linewidth=0.8, linestyle=":")
