@@ -25,8 +25,7 @@ INK_BOX = 20  # MNIST scales a digit's ink into a box of 20 by 20 pixels
 def runs(runs: Runs, x: Tensor, y: Tensor, chosen: Mapping[str, float]) -> Explorer:
     """Return an explorer of a search: the curves of one run and its confusion matrix.
 
-    The runs are of one seed; the matrix counts the images `x` (n, 784) with the labels `y` (n,);
-    `chosen` names by unit the rate that is shown first.
+    The runs are of one seed, `x` is (n, 784), `y` (n,); a unit's `chosen` rate is shown first.
     """
     found = {(unit, rate): run for (unit, rate, _), run in runs.items()}
     units, rates = (list(dict.fromkeys(part)) for part in zip(*found, strict=True))
@@ -71,11 +70,7 @@ def runs(runs: Runs, x: Tensor, y: Tensor, chosen: Mapping[str, float]) -> Explo
 
 
 def centred(drawing: Image.Image) -> NDArray[np.float32]:
-    """Return a drawing, white ink on black, as MNIST would have it: (28, 28), 0 to 255.
-
-    The ink is scaled into a box of 20 by 20 pixels and its centre of mass put into the middle
-    (LeCun et al. 1998). A blank drawing gives zeros.
-    """
+    """Return a drawing, white on black, as MNIST has it (LeCun et al. 1998): (28, 28), 0 to 255."""
     image = np.zeros((28, 28), np.float32)
     if not (box := drawing.getbbox()):
         return image
@@ -91,13 +86,12 @@ def centred(drawing: Image.Image) -> NDArray[np.float32]:
 class DigitPad(Explorer):
     """A canvas to draw a digit on, and what each network, (n, 784) to (n, 10), says it is.
 
-    It begins with the first of the test images `x`, (n, 784), whose labels are `y`, (n,). What the
-    networks see is `pixels`, (28, 28), 0 to 255.
+    It begins with the first of the test images `x`, (n, 784), of labels `y`, (n,); the networks see
+    `pixels`, (28, 28), 0 to 255.
     """
 
     def __init__(self, models: Mapping[str, nn.Module], x: Tensor, y: Tensor) -> None:
         self._models, self._x, self._y = dict(models), x, y
-        self._drawing: Image.Image | None = None  # None while a test image is on the pad
         self._point: tuple[float, float] | None = None  # where the stroke is, if there is one
         figure = Figure(figsize=(7.4, 2.9), dpi=90, layout="constrained")
         seen, says = figure.subplots(1, 2, width_ratios=(1, 2.4))
@@ -148,16 +142,18 @@ class DigitPad(Explorer):
             self._point = None
             self.update()
 
-    def _reset(self) -> Mapping[str, int]:
-        self._wipe(None)
-        return super()._reset()
+    def set(self, **values: int) -> None:
+        """Set the test image, which takes a drawing off the pad; "Clear" sets nothing."""
+        if values:
+            self._wipe(None)
+        super().set(**values)
 
     def _clear(self) -> Mapping[str, int]:
         self._wipe(Image.new("L", (PAD, PAD)))
         return {}
 
     def _wipe(self, drawing: Image.Image | None) -> None:
-        self._drawing = drawing
+        self._drawing = drawing  # None while a test image is on the pad
         with hold_canvas():
             self.canvas.fill_style = "black"
             self.canvas.fill_rect(0, 0, PAD, PAD)

@@ -52,8 +52,7 @@ class Mnist(_Data):
     test_labels: np.ndarray
 
     def __repr__(self) -> str:
-        train, test = len(self.train_labels), len(self.test_labels)
-        sizes = f"{train:,} training and {test:,} test images"
+        sizes = f"{len(self.train_labels):,} training and {len(self.test_labels):,} test images"
         return f"<{self.source}: {sizes}, sha256 {self.digest[:8]}>"
 
 

@@ -1,7 +1,4 @@
-"""Figures of notebook 03: the curves of training runs, tables of rates, the learned Swish.
-
-A loss that became NaN goes on along the upper edge of its panel and ends in a cross.
-"""
+"""Figures of notebook 03: the curves of training runs, tables of rates, the learned Swish."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -96,8 +93,7 @@ def rate_grid(
 ) -> Axes:
     """Draw a table of runs, units down and rates across, shaded by validation accuracy.
 
-    By unit come one accuracy a rate, from 0 to 1, one outcome a rate (`learned`, `at chance` shown
-    as a dash, or `diverged` as ×), and the chosen rate, which is framed.
+    Outcomes are `learned`, `at chance` (a dash) or `diverged` (×); the chosen rate is framed.
     """
     ax = ax or plt.subplots(figsize=(9, 3.6))[1]
     values, how = (np.array(list(table.values())) for table in (accuracy, outcomes))

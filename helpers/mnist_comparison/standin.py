@@ -1,8 +1,8 @@
 """Digits that stand in where MNIST cannot be had: drawn from fonts and bent.
 
-Every digit of a few of matplotlib's own fonts is drawn once, large, in three stroke widths; an
-image shows one of these under a random affine map and a smooth random displacement (P. Simard,
-D. Steinkraus and J. Platt, Best practices for convolutional neural networks, 2003).
+An image shows a digit of matplotlib's fonts under a random affine map and displacement (P. Simard,
+D. Steinkraus and J. Platt, Best practices for convolutional neural networks, 2003). All is done in
+float64, so that the same generator gives the same images on any platform.
 """
 
 from functools import cache
@@ -32,16 +32,13 @@ BATCH = 500  # images drawn at once, so that the arrays stay in the cache
 
 
 def draw(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return images (uint8, 0–255, shape (count, 28, 28)) and their labels (int64, 0–9).
-
-    All arithmetic is in float64, so that the same `rng` gives the same images on any platform.
-    """
+    """Return images (uint8, 0–255, shape (count, 28, 28)) and their labels (int64, 0–9)."""
     pictures = _pictures()
     labels = rng.integers(10, size=count, dtype=np.int64)
     styles = rng.integers(len(pictures), size=count)
     images = np.empty((count, SIDE, SIDE), dtype=np.uint8)
     for start in range(0, count, BATCH):
-        part = slice(start, min(start + BATCH, count))
+        part = slice(start, start + BATCH)
         places = (_warped(len(labels[part]), rng) + SIDE / 2) * FINE
         columns, rows = np.clip(places, 0, SIDE * FINE - 1).astype(np.intp)
         style, label = styles[part, None, None], labels[part, None, None]
@@ -81,7 +78,14 @@ def _pictures() -> np.ndarray:
 
 def _depth(font: Path, digit: str) -> np.ndarray:
     """Return how deep inside a digit points lie, in pixels, negative outside: shape (56, 56)."""
-    start, end = _outline(font, digit)
+    path = TextPath((0, 0), digit, size=HEIGHT, prop=FontProperties(fname=str(font)))
+    polygons = [np.asarray(polygon) for polygon in path.to_polygons()]
+    start = np.concatenate([polygon[:-1] for polygon in polygons])
+    end = np.concatenate([polygon[1:] for polygon in polygons])
+    low, high = start.min(axis=0), start.max(axis=0)
+    pieces = (start != end).any(axis=1)
+    scale = np.array([1, -1]) * HEIGHT / (high[1] - low[1])  # y points down
+    start, end = ((ends[pieces] - (low + high) / 2) * scale for ends in (start, end))
     points = _places(COARSE)
     x, y = points[None, :, None], points[:, None, None]
     (x0, y0), (dx, dy) = start.T, (end - start).T
@@ -95,16 +99,3 @@ def _depth(font: Path, digit: str) -> np.ndarray:
 
 def _places(samples: int) -> np.ndarray:
     return (np.arange(SIDE * samples) + 0.5) / samples - SIDE / 2
-
-
-def _outline(font: Path, digit: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return starts and ends of the outline's pieces, pixels from the middle, each (pieces, 2)."""
-    path = TextPath((0, 0), digit, size=HEIGHT, prop=FontProperties(fname=str(font)))
-    polygons = [np.asarray(polygon) for polygon in path.to_polygons()]
-    start = np.concatenate([polygon[:-1] for polygon in polygons])
-    end = np.concatenate([polygon[1:] for polygon in polygons])
-    low, high = start.min(axis=0), start.max(axis=0)
-    pieces = (start != end).any(axis=1)
-    scale = np.array([1, -1]) * HEIGHT / (high[1] - low[1])  # y points down
-    start, end = ((points[pieces] - (low + high) / 2) * scale for points in (start, end))
-    return start, end
