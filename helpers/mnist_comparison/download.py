@@ -1,8 +1,4 @@
-"""MNIST's download through torchvision: bounded in time, verified, and never half in place.
-
-torchvision would wait for ever and writes into the final folder. So only servers that answer are
-asked, silence has a limit, and what is downloaded is moved into place only once it is verified.
-"""
+"""MNIST's download through torchvision: bounded in time, verified, and never half in place."""
 
 import contextlib
 import errno
@@ -34,11 +30,7 @@ def fetch(home: Path, names: Sequence[str], verify: Callable[[Path], T]) -> T:
     """Download the files of these names into `home`; return what `verify` returns for them.
 
     `verify` is given a folder laid out like `home`, and raises RuntimeError if it is not sound.
-    Several processes may do this at once.
-
-    Raises:
-        DownloadError: no server answers, the download fails or stands still, or it is not sound.
-        OSError: the files cannot be stored.
+    A DownloadError says that nothing sound was to be had, an OSError that it cannot be stored.
     """
     from torchvision.datasets import MNIST  # here, because importing it takes a second or two
 
