@@ -153,8 +153,7 @@ def _draws(
 ) -> NDArray[np.float64]:
     """Return draws in a row from one generator, on which alone they have to depend."""
     *sizes, rng = given.args
-    later = copy.deepcopy(rng)
-    later.random()
+    later = _seed(copy.deepcopy(rng))  # one number on would not do: normal draws reject some
     first, again, other = (as_array(call(answer, *sizes, start)) for start in (rng, rng, later))
     if first.shape != shape:
         said = f"for {given}: expected shape {shape}, received shape {first.shape}"
@@ -511,31 +510,20 @@ def _moments(call: Callable, answer: Callable, given: Given) -> dict[str, float]
 def _initialiser(name: str, c: int) -> Task:
     """Return the task of drawing normal or uniform entries of variance c/(n_in + n_out)."""
     normal = name.endswith("normal")
-    variances = {
+    variances: dict[str, Callable[[int, int], float]] = {
         "Both fans enter: this divides by n_in where their mean belongs.": lambda i, o: c / 2 / i,
         "Both fans enter: this divides by n_out where their mean belongs.": lambda i, o: c / 2 / o,
         "n_in alone stands where n_in + n_out belongs.": lambda i, o: c / i,
-        "n_out alone stands where n_in + n_out belongs.": lambda i, o: c / o,
+        "This is the variance of the other initialisation.": lambda i, o: (6 - c) / (i + o),
     }
-    if c == 2:
-        variances["The variance 4/(n_in + n_out) is Kaiming's."] = lambda i, o: 4 / (i + o)
-        variances["The 2 of the harmonic mean is missing."] = lambda i, o: 1 / (i + o)
-    else:
-        variances["The variance 2/(n_in + n_out) is Xavier's."] = lambda i, o: 2 / (i + o)
     if normal:
-        variances["rng.normal takes the standard deviation, not the variance."] = lambda i, o: (
-            (c / (i + o)) ** 2
-        )
+        words = "rng.normal takes the standard deviation, not the variance."
+        variances[words] = lambda i, o: (c / (i + o)) ** 2
     else:
-        variances |= {
-            "The half-width misses a factor √3: U(−d, d) has variance d²/3.": lambda i, o: (
-                c / (i + o) / 3
-            ),
-            "That d is the square of the half-width; take its root.": lambda i, o: (
-                3 * (c / (i + o)) ** 2
-            ),
-            "The interval is d wide; it should reach from −d to d.": lambda i, o: c / (i + o) / 4,
-        }
+        words = "The half-width misses a factor √3: U(−d, d) has variance d²/3."
+        variances[words] = lambda i, o: c / (i + o) / 3
+        words = "The interval is d wide; it should reach from −d to d."
+        variances[words] = lambda i, o: c / (i + o) / 4
 
     def right(fan_in: int, fan_out: int) -> float:
         return c / (fan_in + fan_out)
