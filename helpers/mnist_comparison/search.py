@@ -1,8 +1,6 @@
 """Many training runs: the learning-rate search of problem 3, resumable and spread over cores.
 
-Each run is one network trained as `helpers.training.train` does, but by `fast`; each finished run
-is written to disk at once (`records`) under a name made from all that determines it, so that a
-search that was interrupted or killed goes on where it was.
+Each run is trained by `fast` and kept by `records` at once, so that a killed search can go on.
 """
 
 import multiprocessing
@@ -56,8 +54,7 @@ def best_rate(rates: Sequence[float], accuracy: ArrayLike, images: int) -> BestR
     """Return the smallest rate whose accuracy lies within one standard error of the highest.
 
     An accuracy p measured on n images has a standard error of √(p (1 − p) / n); rates that differ
-    by less cannot be told apart, and the smaller is farther from where training breaks. A run that
-    diverged or stayed at chance needs no care, as its accuracy is low.
+    by less cannot be told apart, and the smaller is farther from where training breaks.
     `accuracy` is the last validation accuracy at each rate, in [0, 1]; rates ascend.
     """
     accuracy = np.asarray(accuracy, dtype=float)
@@ -89,21 +86,13 @@ def search(
 ) -> Runs:
     """Train one network for every unit, rate and seed; return the runs by (unit, rate, seed).
 
-    Args:
-        units: names in `helpers.activations.ACTIVATIONS`.
-        rates: learning rates, positive; the same for all units, or a list for each unit.
-        examples: what to train and validate on.
-        epochs: steps of full-batch gradient descent.
-        seeds: seeds of the initial weights.
-        sizes: layer widths.
-        record_every: epochs from one record to the next.
-        precision: type of the matrix products, `float32` or `bfloat16`; by default bfloat16 where
-            the hardware has it. Weights, units and loss are float32 either way.
-        device: `cpu` or `cuda`; by default a GPU where there is one.
-        folder: where records are kept; by default `data/runs`.
-        executor: runs the training elsewhere, such as Dask's `Client(...).get_executor()`; by
-            default a process for each core, or this process's GPU.
-        on_run: called with all finished runs after each new one, to redraw curves.
+    Rates are positive; the same for all units, or a list for each. An epoch is one step of
+    full-batch gradient descent, from initial weights of each seed; `sizes` are the layers' widths.
+    `precision` is the matrix products' type, `float32` or `bfloat16`, by default bfloat16 where the
+    hardware has it; weights, units and loss are float32 either way. `device` is `cpu` or `cuda`, by
+    default a GPU where there is one. Records are kept in `folder`, by default `data/runs`. Training
+    is done by `executor`, such as Dask's `Client(...).get_executor()`; by default by a process for
+    each core, or on this process's GPU. `on_run` is called with all finished runs after each new.
 
     An argument out of range is a ValueError that names it. A SearchError says that the folder
     cannot be written to or that a training process was killed; finished runs are kept.
@@ -114,8 +103,7 @@ def search(
     _check(units, for_unit, seeds, precision)
     record_epochs(epochs, record_every)  # raises where one of them is out of range
     folder = data_folder() / "runs" if folder is None else Path(folder)
-    widths = tuple(int(size) for size in sizes)
-    common = (int(epochs), int(record_every), widths, precision, examples.digest)
+    common = (int(epochs), int(record_every), tuple(map(int, sizes)), precision, examples.digest)
     specs = {
         (unit, rate, seed): Spec(unit, float(rate), int(seed), *common)
         for unit in units
@@ -128,19 +116,17 @@ def search(
         f"{len(specs)} runs of {epochs} epochs, products in {precision} on {device}: "
         f"{len(runs)} found in {folder.name}/, {len(missing)} to train"
     )
-    bar = tqdm(total=len(missing), unit="run", smoothing=0, leave=False, file=sys.stdout)
     try:
-        for run in _trained(list(missing), examples, device, executor):
-            save_run(run, folder)
-            runs[missing[run.spec]] = run
-            bar.update()
-            if on_run:
-                on_run({place: runs[place] for place in specs if place in runs})
+        with tqdm(total=len(missing), unit="run", smoothing=0, leave=False, file=sys.stdout) as bar:
+            for run in _trained(list(missing), examples, device, executor):
+                save_run(run, folder)
+                runs[missing[run.spec]] = run
+                bar.update()
+                if on_run:
+                    on_run({place: runs[place] for place in specs if place in runs})
     except KeyboardInterrupt:
         print(f"Interrupted: {len(runs)} of {len(specs)} runs are kept; run this again to go on.")
         raise
-    finally:
-        bar.close()
     return {place: runs[place] for place in specs}
 
 
@@ -156,8 +142,7 @@ def _check(
         if not all(np.isfinite(rate) and rate > 0 for rate in rates[unit]):
             raise ValueError(f"rates is {list(rates[unit])}; every rate must be positive, finite")
     if precision not in PRECISIONS:
-        known = ", ".join(PRECISIONS)
-        raise ValueError(f"precision {precision!r} unknown; choose from {known}")
+        raise ValueError(f"precision {precision!r} unknown; choose from {', '.join(PRECISIONS)}")
 
 
 def _trained(
@@ -178,7 +163,13 @@ def _trained(
                 yield future.result()
     except BaseException as error:
         if executor is None:
-            _end_processes(pool)
+            # Nothing is cancelled: the pool marks what waits as broken off, and before Python 3.12
+            # it fails, aloud, on a future that was cancelled.
+            workers = list((getattr(pool, "_processes", None) or {}).values())
+            _processes.cache_clear()
+            pool.shutdown(wait=False)
+            for worker in workers:
+                worker.terminate()
         else:
             for future in pending:
                 future.cancel()
@@ -195,21 +186,7 @@ def _processes() -> ProcessPoolExecutor:
     """Return a pool with a process for each core; it stays for the next search."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     most = min(cores or 1, 61)  # Windows cannot wait for more
-    spawn = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(most, spawn, initializer=_start_worker)
-
-
-def _end_processes(pool: Executor) -> None:
-    """Stop workers that are still training, and forget their pool.
-
-    What waits is not cancelled: the pool's thread marks it as broken off, and before Python 3.12
-    it fails, aloud, on a future that was cancelled.
-    """
-    workers = list((getattr(pool, "_processes", None) or {}).values())
-    _processes.cache_clear()
-    pool.shutdown(wait=False)
-    for worker in workers:
-        worker.terminate()
+    return ProcessPoolExecutor(most, multiprocessing.get_context("spawn"), _start_worker)
 
 
 def _start_worker() -> None:
