@@ -297,7 +297,7 @@ WRONG = {
     ],
     "kaiming": [
         *initialiser_wrong("kaiming"),
-        ("kaiming_normal, kaiming_uniform = xavier_normal, xavier_uniform", "the other initialisation"),
+        ("kaiming_normal, kaiming_uniform = xavier_normal, xavier_uniform", "other initialisation"),
     ],
     "predicted_squares": [
         (squares("min(1.0, np.mean(sigma(np.sqrt(gain * squares[-1]) * t)**2))"), "relu, gain"),
