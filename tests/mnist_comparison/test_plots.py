@@ -149,8 +149,10 @@ def test_clear_reset_and_another_image(pad, images):
     pad.controls["image"].value = 7
     np.testing.assert_array_equal(pad.pixels, images[0][7].reshape(28, 28))
     draw(pad, [(30, 30), (200, 200)])
-    click(pad, "Reset")
-    np.testing.assert_array_equal(pad.pixels, images[0][0].reshape(28, 28))
+    for _ in range(2):  # the second time image 0 is chosen already
+        click(pad, "Reset")
+        np.testing.assert_array_equal(pad.pixels, images[0][0].reshape(28, 28))
+        draw(pad, [(30, 30), (200, 200)])
 
 
 @pytest.mark.parametrize("box", [(0, 0, 20, 250), (250, 5, 279, 12), (3, 3, 279, 279)])
