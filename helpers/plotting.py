@@ -107,16 +107,18 @@ def png(figure: Figure, dpi: float | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def show(figure: Figure | Axes, alt: str) -> None:
+def show(figure: Figure | Axes, alt: str = "") -> None:
     """Display a figure in the notebook with its alternative text, and close it.
 
     Args:
         figure: the figure, or any of its axes.
-        alt: one or two sentences that say what the figure shows; a ValueError if there are none.
+        alt: one or two sentences that say what the figure shows; by default the figure's label,
+            which its plotting function may set from the data. A ValueError if there are none.
     """
+    whole: Any = figure.get_figure(root=True) if isinstance(figure, Axes) else figure
+    alt = alt or whole.get_label()
     if not alt.strip():
         raise ValueError("alt is empty; say in a sentence what the figure shows")
-    whole: Any = figure.get_figure(root=True) if isinstance(figure, Axes) else figure
     code = base64.b64encode(png(whole)).decode("ascii")
     data = {"image/png": code, "text/plain": alt}
     if os.environ.get("JPY_SESSION_NAME"):  # set where a browser looks on

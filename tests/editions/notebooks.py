@@ -50,3 +50,29 @@ def asked(cell, room):
     found = CHECK.fullmatch(cell.source)
     assert found and found["room"] == room, f"not the form of a check cell:\n{cell.source}"
     return found["name"], found["answers"].split(", ")
+
+
+FURTHER = re.compile(r"^(#+) .*\(further on\)$")
+
+
+def reckoned(notebook, core=False):
+    """Return words of prose and minutes to work through it: 200 words and 8 minutes an exercise.
+
+    The core leaves out sections whose heading ends in "(further on)", up to the next heading of
+    the same or a higher level. Minutes are rounded to fives.
+    """
+    words = exercises = 0
+    skipped = 9  # level of the heading that began a section further on
+    for cell in notebook.cells:
+        if cell.cell_type != "markdown":
+            continue
+        for line in cell.source.splitlines():
+            if heading := re.match(r"(#+) ", line):
+                level = len(heading[1])
+                if level <= skipped:
+                    skipped = level if FURTHER.match(line) else 9
+            if core and skipped < 9:
+                continue
+            words += len(line.split())
+            exercises += bool(re.match(r"#+ .*points?\)", line))
+    return words, 5 * round((words / 200 + 8 * exercises) / 5)
