@@ -32,6 +32,12 @@ def scaled(full: int, quick: int) -> int:
     return quick if value == "1" else full
 
 
+def announce_short_run() -> None:
+    """Say, in a short run only, that the text speaks of the full one."""
+    if scaled(2, 1) == 1:
+        print("A short run (QUICK_RUN=1): the text and its numbers speak of the full run.")
+
+
 def data_folder() -> Path:
     """Return the folder of MNIST and finished runs: the project's data/, else the working one's."""
     project = Path(__file__).resolve().parent.parent

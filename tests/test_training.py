@@ -70,11 +70,16 @@ def test_mlp_has_a_unit_between_any_two_layers():
     assert names == ["Linear", "Tanh", "Linear", "Tanh", "Linear"]
 
 
-def test_quick_run_shortens_loops(monkeypatch):
+def test_quick_run_shortens_loops(monkeypatch, capsys):
     monkeypatch.delenv(settings.QUICK_RUN, raising=False)
     assert settings.scaled(1000, quick=20) == 1000
     monkeypatch.setenv(settings.QUICK_RUN, "1")
     assert settings.scaled(1000, quick=20) == 20
+    settings.announce_short_run()
+    assert "speak of the full run" in capsys.readouterr().out
+    monkeypatch.setenv(settings.QUICK_RUN, "0")
+    settings.announce_short_run()
+    assert capsys.readouterr().out == ""
     monkeypatch.setenv(settings.QUICK_RUN, "yes")
     with pytest.raises(ValueError, match="'yes'"):
         settings.scaled(1000, quick=20)
