@@ -13,7 +13,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from helpers.palette import BLACK, BLUE, GREEN, GREY, OCHRE, ORANGE, PINK, SKY
+from helpers.palette import BLACK, BLUE, GREEN, GREY, OCHRE, ORANGE, PINK, SKY, VIOLET
 
 LEAKY_SLOPE = 0.01  # slope of LeakyReLU below zero, PyTorch's default
 BETA_RANGE = 0.1  # Swish draws its β from U(−0.1, 0.1)
@@ -98,6 +98,23 @@ def mish_derivative(z: ArrayLike) -> NDArray:
     return np.tanh(zeta) + _float(z) * tanh_derivative(zeta) * sigmoid(z)
 
 
+def _normal_cdf(z: NDArray) -> NDArray:
+    # Φ(z), by torch: NumPy has no error function; erfc keeps the digits of the left tail
+    return torch.special.erfc(torch.tensor(z / -np.sqrt(2, dtype=z.dtype))).numpy() / 2
+
+
+def gelu(z: ArrayLike) -> NDArray:
+    """Return z Φ(z), Φ the distribution function of N(0, 1) (Hendrycks and Gimpel 2016)."""
+    return _float(z) * _normal_cdf(_float(z))
+
+
+def gelu_derivative(z: ArrayLike) -> NDArray:
+    """Return Φ(z) + z φ(z), φ the density of N(0, 1)."""
+    z = _float(z)
+    near = np.clip(z, -40, 40)  # beyond, φ is 0 and squares would overflow in float32
+    return _normal_cdf(z) + near * np.exp(-near * near / 2) / np.sqrt(2 * np.pi, dtype=z.dtype)
+
+
 class Mish(nn.Module):
     """Mish as a torch module, with one exponential instead of `nn.Mish`'s chain of three."""
 
@@ -148,6 +165,7 @@ _ALL = (
     Activation("tanh", "Tanh", tanh, tanh_derivative, nn.Tanh, OCHRE, "-."),
     Activation("mish", "Mish", mish, mish_derivative, Mish, GREEN, (0, (6, 1.5, 1, 1.5, 1, 1.5))),
     Activation("swish", "Swish", swish, swish_derivative, Swish, PINK, (0, (3, 1))),
+    Activation("gelu", "GELU", gelu, gelu_derivative, nn.GELU, VIOLET, (0, (5, 1, 2, 1))),
     Activation("softplus", "Softplus", softplus, sigmoid, nn.Softplus, GREY, (0, (8, 2))),
     Activation(
         "identity", "Identity", _float, lambda z: _float(z) ** 0, nn.Identity, BLACK, (0, (1, 2))

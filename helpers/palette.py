@@ -4,7 +4,7 @@ Lines and marks have a contrast of 3:1 or more with white, tints lie behind them
 """
 
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#00825F"
-PINK, OCHRE, SKY = "#B85C92", "#B07800", "#3A8FC4"
+PINK, OCHRE, SKY, VIOLET = "#B85C92", "#B07800", "#3A8FC4", "#6B3FA0"
 BLACK, INK, GREY = "#000000", "#333333", "#666666"
 CYCLE = (BLUE, ORANGE, GREEN, PINK, OCHRE)
 
