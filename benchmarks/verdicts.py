@@ -155,7 +155,7 @@ def right(exercise: Exercise, source: str, seeds: tuple[int, ...]) -> bool:
     return exercise.check.verdict(*answers, seeds=seeds).state is State.RIGHT
 
 
-def measured(exercise: Exercise, most: int = MOST) -> dict:
+def measured(exercise: Exercise, most: int = MOST, more: tuple[int, ...] = MORE) -> dict:
     """Return one exercise's row: numbers of mutants, and the changes that were missed."""
     found = list(mutants(exercise.solution))
     if len(found) > most:
@@ -168,7 +168,7 @@ def measured(exercise: Exercise, most: int = MOST) -> dict:
         hidden = right(exercise, source, HIDDEN) if visible else False
         if not visible:
             row["caught"] += 1
-        elif hidden and right(exercise, source, MORE):
+        elif hidden and right(exercise, source, more):
             row["equivalent"] += 1
         else:
             row["missed"].append(change)

@@ -59,6 +59,11 @@ class Given:
 Kind = Callable[[Generator], "Given | tuple | list"]
 
 
+def each(draw: Callable[..., Given], *rows: tuple, **options: Any) -> Kind:
+    """Return a kind: an input for each row of arguments that `draw` takes after the generator."""
+    return lambda rng: [draw(rng, *row, **options) for row in rows]
+
+
 def plain(call: Callable, answer: Callable, given: Given) -> Any:
     """Return what the answer returns: the observation of most tasks."""
     return call(answer, *given.args, **given.kwargs)
@@ -97,11 +102,12 @@ class Task:
     a_class: bool = False  # is a class asked for?
 
     def draw(self, rng: Generator) -> list[Given]:
-        """Return inputs of every kind; of the first twice, as an answer may remember the last."""
-        first, *others = self.kinds.values()
-        drawn = [kind(rng) for kind in (first, first, *others)]
-        each = [given for one in drawn for given in (one if isinstance(one, list) else [one])]
-        return [given if isinstance(given, Given) else Given(tuple(given)) for given in each]
+        """Return inputs of every kind; after the first one more like it, as answers remember."""
+        kinds = [*self.kinds.values()]
+        each = [one if isinstance(one, list) else [one] for one in (k(rng) for k in kinds)]
+        again = kinds[0](rng)
+        drawn = [each[0].pop(0), again[0] if isinstance(again, list) else again, *sum(each, [])]
+        return [given if isinstance(given, Given) else Given(tuple(given)) for given in drawn]
 
     def observed(self, implementation: Callable, given: Given) -> Any:
         """Return the observation of a reference or a mistake, or the name of the error raised."""

@@ -8,6 +8,7 @@ import torch
 from hypothesis import settings
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+pytest.register_assert_rewrite("tests.judging")
 
 # No time limit for one example (the first call of torch is slow); a red run can be repeated.
 settings.register_profile("course", deadline=None, derandomize=True)

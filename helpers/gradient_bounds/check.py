@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from helpers.differences import Remark
 from helpers.gradient_bounds import bounds, normalization, spectra
-from helpers.judge import Checklist, Given, Kind, Task
+from helpers.judge import Checklist, Given, Task, each
 
 checklist = Checklist("5 · Gradient bounds", torch=True)
 progress = checklist.progress
@@ -21,11 +21,6 @@ progress = checklist.progress
 Layers = Sequence[NDArray]
 Answer = Callable[..., Any]
 CLOSE: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-6}
-
-
-def _each(draw: Callable[..., Given], *sizes: tuple, **options: bool) -> Kind:
-    """Return a kind of one input for each of the sizes, which `draw` takes after the generator."""
-    return lambda rng: [draw(rng, *size, **options) for size in sizes]
 
 
 def _weights(rng: Generator, widths: Sequence[int]) -> list[NDArray]:
@@ -81,7 +76,7 @@ PASSES: dict[str, Answer] = {
     "The list begins with the last layer, not with layer 1.": lambda *args: _backward(*args)[::-1],
     **{sentence: _stepwise(step) for sentence, step in STEPS.items()},
 }
-WIDTHS = _each(_pass, (3, 3, 3, 3), (3, 5, 4, 2), (4, 3, 1), (2, 4, 3, 5, 4, 2), (4, 2))
+WIDTHS = each(_pass, (3, 3, 3, 3), (3, 5, 4, 2), (4, 3, 1), (2, 4, 3, 5, 4, 2), (4, 2))
 backward = checklist.exercise(
     "5.1 The backward pass",
     Task(_backward, {"widths": WIDTHS}, PASSES, **CLOSE, forbidden=[(bounds, "backward")]),
@@ -120,7 +115,7 @@ spectral_norm = checklist.exercise(
     "5.2 The largest stretch",
     Task(
         bounds.largest_stretch,
-        {"matrices": _each(_matrix, *MATRICES.items())},
+        {"matrices": each(_matrix, *MATRICES.items())},
         {
             "This is σ₁²; take its root.": lambda A: bounds.largest_stretch(A) ** 2,
             "This is the Frobenius norm √(Σσᵢ²); only the largest σ counts.": np.linalg.norm,
@@ -135,7 +130,7 @@ spectral_norm = checklist.exercise(
             *((np.linalg, name) for name in DECOMPOSITIONS),
             *((torch.linalg, f) for f in ("svd", "svdvals", "eigh", "eigvalsh", "matrix_norm")),
         ],
-        hint="Divide v by its length in every step, of which it takes many; end with ‖Av‖.",
+        hint="Divide u by its length in every step, of which it takes many; end with ‖Au‖.",
     ),
 )
 
@@ -165,7 +160,7 @@ upper_bound = checklist.exercise(
     "5.3 The upper bound",
     Task(
         _upper,
-        {"widths": _each(_network, (4, 6, 5, 3), (3, 7, 2), (5, 4, 4, 3, 5, 4, 1), (3, 2))},
+        {"widths": each(_network, (4, 6, 5, 3), (3, 7, 2), (5, 4, 4, 3, 5, 4, 1), (3, 2))},
         {
             "The Frobenius norm bounds less well; take σ_max.": _bound(np.max, np.linalg.norm),
             "Each layer has a steepest slope of its own; this takes the network's.": (
@@ -194,14 +189,14 @@ STRETCHES: dict[str, Answer] = {
     "Rows and columns are mixed up: Wᵀ needs as many rows as columns.": bounds.smallest_stretch,
 }
 lower_bound = checklist.exercise(
-    "5.4 The lower bound",
+    "5.5 The lower bound",
     Task(
         _bound(np.min, _least),
         {
-            "narrowing": _each(_network, (6, 5, 4, 2), (4, 4, 4, 3, 3), (2, 6, 6, 5, 1)),
-            "widening, and one layer": _each(_network, (5, 4, 6, 3), (3, 4)),
-            "two rows alike": _each(_network, (5, 5, 3), alike=True),
-            "a dead unit": _each(_network, (5, 4, 3), dead=True),
+            "narrowing": each(_network, (6, 5, 4, 2), (4, 4, 4, 3, 3), (2, 6, 6, 5, 1)),
+            "widening, and one layer": each(_network, (5, 4, 6, 3), (3, 4)),
+            "two rows alike": each(_network, (5, 5, 3), alike=True),
+            "a dead unit": each(_network, (5, 4, 3), dead=True),
         },
         {
             **{sentence: _bound(np.min, stretch) for sentence, stretch in STRETCHES.items()},
@@ -233,8 +228,8 @@ EDGES: dict[str, Answer] = {
 }
 FANS = (64, 100, 0.01), (784, 200, 1e-3), (100, 100, 0.02), (9, 4, 1.5)
 edges = checklist.exercise(
-    "5.5 The edges of the spectrum",
-    Task(spectra.edges, {"fans": _each(_layer, *FANS)}, EDGES, forbidden=[(spectra, "edges")]),
+    "5.7 The edges of the spectrum",
+    Task(spectra.edges, {"fans": each(_layer, *FANS)}, EDGES, forbidden=[(spectra, "edges")]),
 )
 
 NORMS = ("‖a⁽ˡ⁾‖, l = 0 … L−1", "‖δ⁽ˡ⁾‖, l = 1 … L−1", "‖∂L/∂W⁽ˡ⁾‖, l = 1 … L−1")
@@ -274,10 +269,10 @@ CHAINS: dict[str, Answer] = {
 }
 SPANS = (1.4, 1.8, 20), (0.3, 0.8, 9), (0.3, 0.8, 2), (0.3, 0.8, 3), (-2, -1.2, 6), (-0.8, -0.4, 5)
 chain = checklist.exercise(
-    "5.6 The chain of 2×2 layers",
+    "5.8 The chain of 2×2 layers",
     Task(
         _chain,
-        {"c": _each(_factor, *SPANS)},
+        {"c": each(_factor, *SPANS)},
         CHAINS,
         observe=_by_name,
         forbidden=((torch.autograd, "grad"), (torch.Tensor, "backward")),
@@ -330,8 +325,8 @@ LOSSES: dict[str, Answer] = {
 }
 BATCHES = (0.1, 5, 3, 4, 2), (0.0, 4, 3, 2, 2), (0.02, 8, 2, 3, 3, 3, 1), (0.5, 3, 3, 3)
 regularised_loss = checklist.exercise(
-    "5.7 Weight decay",
-    Task(_loss(), {"all": _each(_losses, *BATCHES)}, LOSSES, observe=_value_and_gradients, **CLOSE),
+    "5.10 Weight decay",
+    Task(_loss(), {"all": each(_losses, *BATCHES)}, LOSSES, observe=_value_and_gradients, **CLOSE),
 )
 
 
@@ -341,9 +336,9 @@ def _batch(rng: Generator, rows: int, n: int, size: float) -> Given:
     return Given(args, said=f"a {rows} × {n} array z of numbers near {size:g}")
 
 
-def _layer_norm(z: NDArray, v: NDArray, u: NDArray) -> NDArray:
-    scale, shift = map(torch.from_numpy, (v, u))
-    return F.layer_norm(torch.from_numpy(z), z.shape[1:], scale, shift, eps=0.0).numpy()
+def _layer_norm(z: NDArray, scale: NDArray, shift: NDArray) -> NDArray:
+    weight, bias = map(torch.from_numpy, (scale, shift))
+    return F.layer_norm(torch.from_numpy(z), z.shape[1:], weight, bias, eps=0.0).numpy()
 
 
 def _by(spread: Answer, axis: int = 1) -> Answer:
@@ -358,13 +353,13 @@ NORMALISATIONS: dict[str, Answer] = {
     "The variance is used where its root, the deviation, is meant.": _by(lambda z: _std(z) ** 2),
     "Averaged over the batch: each row has its own mean.": _by(lambda z: _std(z, axis=0), 0),
     "The mean is not taken away from z.": lambda z, v, u: v * z / _std(z) + u,
-    "v and u are swapped: v scales, u shifts.": lambda z, v, u: _layer_norm(z, u, v),
+    "Scale and shift are swapped.": lambda z, v, u: _layer_norm(z, u, v),
     "An eps is added to the variance; here it shows.": _by(lambda z: np.sqrt(_std(z) ** 2 + 1e-5)),
     "An eps is added to the deviation; here it shows.": _by(lambda z: _std(z) + 1e-5),
 }
 SHAPES = (4, 6, 1.0), (1, 5, 3.0), (3, 3, 1.0), (2, 40, 1.0), (4, 6, 1e-3), (3, 9, 1e-8)
 OWN = [(normalization, "layer_norm")]
 layer_norm = checklist.exercise(
-    "5.8 Layer normalisation",
-    Task(_layer_norm, {"z": _each(_batch, *SHAPES)}, NORMALISATIONS, **CLOSE, forbidden=OWN),
+    "5.11 Layer normalisation",
+    Task(_layer_norm, {"z": each(_batch, *SHAPES)}, NORMALISATIONS, **CLOSE, forbidden=OWN),
 )

@@ -7,7 +7,7 @@ standard errors and more, so that a right answer fails less than once in a milli
 import copy
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -20,29 +20,21 @@ from torch import Tensor, nn
 
 from helpers import activations, drawn, initialization
 from helpers.differences import Finding, as_array, describe, malformed, wrong
-from helpers.judge import Checklist, Given, Kind, Task
+from helpers.judge import Checklist, Given, Task, each
 from helpers.networks import mlp
 from helpers.numerical_stability import gradients
 
 checklist = Checklist("4 · Numerical stability and initialisation", torch=True)
 progress = checklist.progress
 
-C, D, INFINITY = 1e-250, 1e250, float("inf")
-SMALLEST, LARGEST = 5e-324, 1.7976931348623157e308
-VALUES = {
-    "1e-10000": 0.0,
-    "1e+10000": INFINITY,
-    "c + d - d": C + D - D,
-    "c * c": C * C,
-    "d * d": D * D,
-    "d * d - d * d": D * D - D * D,
-}
-# What the usual wrong guesses overlook.
-OVERLOOKED = {
+INFINITY, SMALLEST, LARGEST = float("inf"), 5e-324, 1.7976931348623157e308
+PRINTED = {"1e-10000": 0.0, "1e+10000": INFINITY, "c + d - d": 0.0, "c * c": 0.0, "d * d": INFINITY}
+PRINTED["d * d - d * d"] = float("nan")
+OVERLOOKED = {  # by the usual wrong guesses
     ("1e-10000", SMALLEST): "Half the smallest number and less is rounded to 0.",
     ("1e+10000", LARGEST): "Overflow does not stop at the largest number.",
-    ("c + d - d", C): "So it is on paper. The machine stores c + d first, with 16 digits.",
-    ("c + d - d", D): "d is taken off.",
+    ("c + d - d", 1e-250): "So it is on paper. The machine stores c + d first, with 16 digits.",
+    ("c + d - d", 1e250): "d is taken off.",
     ("c * c", SMALLEST): "1e-500 lies far below the smallest number, not at it.",
     ("d * d", LARGEST): "Overflow does not stop at the largest number either.",
     ("d * d", "nan"): "A product above the largest number has a sign and a size: infinite.",
@@ -54,9 +46,9 @@ OVERLOOKED = {
 def _foretold(received: Any, given: Given) -> None:
     if not isinstance(received, Mapping):
         malformed(f"expected a dictionary with six predictions, received {describe(received)}")
-    if missing := [name for name in VALUES if name not in received]:
+    if missing := [name for name in PRINTED if name not in received]:
         malformed(f"no prediction for {', '.join(missing)}")
-    for name, value in VALUES.items():
+    for name, value in PRINTED.items():
         try:
             guess = as_array(received[name])
         except Finding:
@@ -71,26 +63,21 @@ def _foretold(received: Any, given: Given) -> None:
 
 predictions = checklist.exercise(
     "4.1 What will it print?",
-    Task(VALUES.copy, {"no argument": lambda rng: ()}, verify=_foretold),
+    Task(PRINTED.copy, {"no argument": lambda rng: ()}, verify=_foretold),
 )
 
 NAMES = ("L", "layer", "N", "slope", "weight", "output", "activation")
 
 
-def _model(L: int, layer: int, N: int, *deviations: float, seeded: bool = False) -> Kind:
-    """Return a kind of arguments: the deviations up to 30 % larger, L if above 5, up to 2 more."""
-
-    def kind(rng: Generator) -> Given:
-        spread = rng.uniform(1, 1.3, len(deviations))
-        drawn = [
-            float(f"{d * r:.3g}") if isinstance(d, float) else d
-            for d, r in zip(deviations, spread, strict=True)
-        ]
-        numbers = (L + int(rng.integers(3)) * (L > 5), layer, N, *drawn)
-        said = ", ".join(f"{name} = {value:g}" for name, value in zip(NAMES, numbers, strict=True))
-        return Given((*numbers, _seed(rng)) if seeded else numbers, said=said)
-
-    return kind
+def _model(
+    rng: Generator, L: int, layer: int, N: int, *deviations: float, seeded: bool = False
+) -> Given:
+    """Return arguments: the deviations up to 30 % larger, L if above 5, up to 2 more."""
+    spread = zip(deviations, rng.uniform(1, 1.3, len(deviations)), strict=True)
+    drawn = [float(f"{d * r:.3g}") if isinstance(d, float) else d for d, r in spread]
+    numbers = (L + int(rng.integers(3)) * (L > 5), layer, N, *drawn)
+    said = ", ".join(f"{name} = {value:g}" for name, value in zip(NAMES, numbers, strict=True))
+    return Given((*numbers, _seed(rng)) if seeded else numbers, said=said)
 
 
 def _seed(rng: Generator) -> Generator:
@@ -127,19 +114,16 @@ LOG_MISTAKES = {
     "The product left float64's range: add logarithms.": lambda *g: np.log10(_product(*g)),
 }
 
+MODELS = (
+    *((3, 2, 50, 0.3, 3.0, 6.0, 0.05), (7, 3, 64, 2.0, 0.2, 0.05, 6.0), (6, 4, 7, 2, 3, 5, 11)),
+    *((6, 2, 1, 0.3, 3.0, 6.0, 0.2), (4, 2, 9, 0.5, 3.0, 1e-12, 1e-12)),  # one unit; tiny ends
+    *((400, 2, 900, 1e7, 1e8, 2.0, 5.0), (400, 2, 3, 1e-7, 1e-8, 2.0, 5.0)),  # huge and tiny
+)
 log_variance = checklist.exercise(
     "4.2 The variance in logarithms",
     Task(
         LOGS,
-        {
-            "one step": _model(3, 2, 50, 0.3, 3.0, 6.0, 0.05),
-            "several steps": _model(7, 3, 64, 2.0, 0.2, 0.05, 6.0),
-            "whole numbers": _model(6, 4, 7, 2, 3, 5, 11),
-            "one unit": _model(6, 2, 1, 0.3, 3.0, 6.0, 0.2),
-            "huge": _model(400, 2, 900, 1e7, 1e8, 2.0, 5.0),
-            "tiny": _model(400, 2, 3, 1e-7, 1e-8, 2.0, 5.0),
-            "tiny ends": _model(4, 2, 9, 0.5, 3.0, 1e-12, 1e-12),
-        },
+        {"models": each(_model, *MODELS)},
         LOG_MISTAKES,
         rtol=1e-6,
         atol=1e-6,
@@ -156,8 +140,8 @@ def _draws(
     later = _seed(copy.deepcopy(rng))  # one number on would not do: normal draws reject some
     first, again, other = (as_array(call(answer, *sizes, start)) for start in (rng, rng, later))
     if first.shape != shape:
-        said = f"for {given}: expected shape {shape}, received shape {first.shape}"
-        malformed(f"{said}: it is transposed" if first.shape == shape[::-1] else said)
+        turned = ": it is transposed" * (first.shape == shape[::-1])
+        malformed(f"for {given}: expected shape {shape}, received shape {first.shape}{turned}")
     if not np.array_equal(first, again) or (np.array_equal(first, other) and first.any()):
         wrong("The draw does not depend on rng alone: take every random number from rng.")
 
@@ -251,30 +235,25 @@ def _balance(signs: NDArray) -> str:
     return "independent" if abs(products.mean()) < 0.1 else "dependent"
 
 
+TRANSPOSED = "The matrix is transposed: rows belong to δ, columns to the activations."
 SAMPLE_MISTAKES = {
     "rng.normal takes a standard deviation, not a variance.": _sampler(power=2),
     "There are L − l + 1 slope matrices, one more than weight matrices.": _sampler(top=False),
     "There is a layer too many; draw L − l weight matrices.": _sampler(1),
     "A layer is missing; draw L − l weight matrices.": _sampler(-1),
-    "The matrix is transposed: rows belong to δ, columns to the activations.": _sampler(
-        flipped=True
-    ),
+    TRANSPOSED: _sampler(flipped=True),
     "Every layer has weights of its own; here all have the same.": _sampler(kept="W"),
     "Every layer has slopes of its own; here all have the same.": _sampler(kept="D"),
     "Every unit has a slope of its own; here one number is a layer's.": _sampler(shared=True),
     "The output gradient's deviation is missing.": _sampler(output=1),
     "The activation's deviation is missing.": _sampler(activation=1),
 }
-
+WIDE, NARROW = (5, 3, 24, 0.35, 3.0, 20.0, 0.04), (3, 2, 1, 3.0, 0.15, 0.04, 20.0)
 sample_gradient = checklist.exercise(
     "4.3 Sample the gradient",
     Task(
         _sampler(),
-        {
-            "wide": _model(5, 3, 24, 0.35, 3.0, 20.0, 0.04, seeded=True),
-            "one step": _model(3, 2, 1, 3.0, 0.15, 0.04, 20.0, seeded=True),
-            "several steps": _model(5, 2, 1, 2, 3, 5, 11, seeded=True),
-        },
+        {"models": each(_model, WIDE, NARROW, (5, 2, 1, 2, 3, 5, 11), seeded=True)},
         SAMPLE_MISTAKES,
         observe=_law,
         rtol=0,
@@ -284,20 +263,18 @@ sample_gradient = checklist.exercise(
 )
 
 
-def _magnitudes(center: float, shape: tuple[int, ...], zeros: int, dtype: type = float) -> Kind:
-    """Return a kind of gradient: magnitudes grow along it, the large ones are positive."""
-
-    def kind(rng: Generator) -> Given:
-        size = int(np.prod(shape))
-        logs = np.sort(rng.normal(center, 1.5, size))
-        logs[: size // 3] = logs[size // 6]  # ties, and two entries far out
-        logs[[0, -1]] += -3, 2
-        values = np.where(np.arange(size) < size // 2, -1, 1) * 10.0**logs
-        values[rng.choice(np.arange(5, size - 1), zeros, replace=False)] = 0
-        said = f"a gradient of shape {shape} with {zeros} zeros, magnitudes around 1e{center:+g}"
-        return Given((values.reshape(shape).astype(dtype),), said=said)
-
-    return kind
+def _magnitudes(
+    rng: Generator, center: float, shape: tuple[int, ...], zeros: int, dtype: type = float
+) -> Given:
+    """Return a gradient: magnitudes grow along it, the large ones are positive."""
+    size = int(np.prod(shape))
+    logs = np.sort(rng.normal(center, 1.5, size))
+    logs[: size // 3] = logs[size // 6]  # ties, and two entries far out
+    logs[[0, -1]] += -3, 2
+    values = np.where(np.arange(size) < size // 2, -1, 1) * 10.0**logs
+    values[rng.choice(np.arange(5, size - 1), zeros, replace=False)] = 0
+    said = f"a gradient of shape {shape} with {zeros} zeros, magnitudes around 1e{center:+g}"
+    return Given((values.reshape(shape).astype(dtype),), said=said)
 
 
 def _seen(call: Callable, answer: Callable, given: Given) -> dict[str, Any]:
@@ -356,16 +333,17 @@ HISTOGRAM_MISTAKES: dict[str, Callable[[NDArray], NDArray]] = {
     "The magnitudes themselves are drawn; take their logarithm.": np.abs,
 }
 
+GRADIENTS = (
+    (-8, (50, 40), 67),
+    (12, (4, 5, 6), 23),
+    (-100, (1500,), 41),
+    (-12, (2, 6), 0, np.float32),
+)
 plot_magnitudes = checklist.exercise(
     "4.4 A histogram of magnitudes",
     Task(
         _histogram(lambda g: np.log10(np.abs(g))),
-        {
-            "small": _magnitudes(-8, (50, 40), 67),
-            "large": _magnitudes(12, (4, 5, 6), 23),
-            "below float32's range": _magnitudes(-100, (1500,), 41),
-            "float32, no zeros": _magnitudes(-12, (2, 6), 0, np.float32),
-        },
+        {"gradients": each(_magnitudes, *GRADIENTS)},
         {sentence: _histogram(values) for sentence, values in HISTOGRAM_MISTAKES.items()},
         observe=_seen,
         rtol=0.02,
@@ -376,22 +354,22 @@ plot_magnitudes = checklist.exercise(
 
 
 def _problem(
-    make: Callable[[], nn.Module], scale: float = 0.7, examples: int = 12, arrives: bool = False
-) -> Kind:
-    """Return a kind of network and data; where it `arrives`, some other loss left its gradients."""
-
-    def kind(rng: Generator) -> Given:
-        network = make()
-        for parameter in network.parameters():
-            parameter.data = torch.tensor(rng.normal(0, scale, parameter.shape)).float()
-        layers = _linear(network)
-        ends = layers[0].in_features, layers[-1].out_features
-        inputs, targets = (torch.tensor(rng.normal(size=(examples, n))).float() for n in ends)
-        said = f"a network of {len(layers)} linear layers, {examples} examples, {ends[1]} output(s)"
-        said += ", which arrives with gradients" if arrives else ""
-        return Given((network, inputs, targets, arrives), said=said)
-
-    return kind
+    rng: Generator,
+    make: Callable[[], nn.Module],
+    scale: float = 0.7,
+    examples: int = 12,
+    arrives: bool = False,
+) -> Given:
+    """Return a network and data; where it `arrives`, some other loss left its gradients."""
+    network = make()
+    for parameter in network.parameters():
+        parameter.data = torch.tensor(rng.normal(0, scale, parameter.shape)).float()
+    layers = _linear(network)
+    ends = layers[0].in_features, layers[-1].out_features
+    inputs, targets = (torch.tensor(rng.normal(size=(examples, n))).float() for n in ends)
+    said = f"a network of {len(layers)} linear layers, {examples} examples, {ends[1]} output(s)"
+    said += ", which arrives with gradients" if arrives else ""
+    return Given((network, inputs, targets, arrives), said=said)
 
 
 def _linear(network: nn.Module) -> list[nn.Linear]:
@@ -449,20 +427,17 @@ SIZE_MISTAKES = {
     "backward() adds to the gradients there are; empty them first.": _accumulated,
 }
 
+NETWORKS: tuple[tuple, ...] = (
+    *((_sine_network,), (partial(mlp, [2, 6, 4, 3], "relu"),), (_sine_network, 0.0)),
+    *((partial(mlp, [2, 3, 2], "swish"), 0.7, 1500), (partial(mlp, [3, 2], "relu"), 0.7, 1)),
+    *((partial(mlp, [2, 4, 1], nn.PReLU),), (partial(mlp, [2, 4, 1], "tanh"), 0.7, 12, True)),
+    (partial(mlp, [3] * 9, "sigmoid"), 0.4),  # its gradients vanish
+)
 layer_gradients = checklist.exercise(
     "4.5 The size of each layer's gradient",
     Task(
         _sizes(),
-        {
-            "the assignment's": _problem(_sine_network),
-            "several outputs": _problem(lambda: mlp([2, 6, 4, 3], "relu")),
-            "many examples": _problem(lambda: mlp([2, 3, 2], "swish"), examples=1500),
-            "one layer": _problem(lambda: mlp([3, 2], "relu"), examples=1),
-            "a unit that learns": _problem(lambda: mlp([2, 4, 1], nn.PReLU)),
-            "gradients there": _problem(lambda: mlp([2, 4, 1], "tanh"), arrives=True),
-            "vanishing": _problem(lambda: mlp([3] * 9, "sigmoid"), scale=0.4),
-            "all weights 0": _problem(_sine_network, scale=0.0),
-        },
+        {"networks": each(_problem, *NETWORKS)},
         SIZE_MISTAKES,
         observe=_watched,
         single=(2e-4, 0),
@@ -479,12 +454,12 @@ def _weights(normal: bool, variance: Callable[[int, int], float], low: float = -
     return _sampler_of(many)
 
 
-FANS = ((150, 250), (350, 45), (2, 5), (9, 9))
+FANS = (150, 250), (350, 45), (2, 5), (9, 9)
 
 
-def _fans(fan_in: int, fan_out: int) -> Kind:
+def _fans(rng: Generator, fan_in: int, fan_out: int) -> Given:
     said = f"fan_in = {fan_in}, fan_out = {fan_out}"
-    return lambda rng: Given((fan_in, fan_out, _seed(rng)), said=said)
+    return Given((fan_in, fan_out, _seed(rng)), said=said)
 
 
 def _moments(call: Callable, answer: Callable, given: Given) -> dict[str, float]:
@@ -516,18 +491,18 @@ def _initialiser(name: str, c: int) -> Task:
         "n_in alone stands where n_in + n_out belongs.": lambda i, o: c / i,
         "This is the variance of the other initialisation.": lambda i, o: (6 - c) / (i + o),
     }
-    if normal:
-        words = "rng.normal takes the standard deviation, not the variance."
-        variances[words] = lambda i, o: (c / (i + o)) ** 2
-    else:
-        words = "The half-width misses a factor √3: U(−d, d) has variance d²/3."
-        variances[words] = lambda i, o: c / (i + o) / 3
-        words = "The interval is d wide; it should reach from −d to d."
-        variances[words] = lambda i, o: c / (i + o) / 4
 
     def right(fan_in: int, fan_out: int) -> float:
         return c / (fan_in + fan_out)
 
+    if normal:
+        words = "rng.normal takes the standard deviation, not the variance."
+        variances[words] = lambda i, o: right(i, o) ** 2
+    else:
+        words = "The half-width misses a factor √3: U(−d, d) has variance d²/3."
+        variances[words] = lambda i, o: right(i, o) / 3
+        words = "The interval is d wide; it should reach from −d to d."
+        variances[words] = lambda i, o: right(i, o) / 4
     mistakes = {sentence: _weights(normal, variance) for sentence, variance in variances.items()}
     other = "uniform; normal" if normal else "normal; uniform"
     mistakes[f"These entries are {other} ones are asked for."] = _weights(not normal, right)
@@ -535,12 +510,7 @@ def _initialiser(name: str, c: int) -> Task:
         mistakes["The entries run from 0 upwards, not from −d to d."] = _weights(False, right, 0.0)
     return Task(
         _weights(normal, right),
-        {
-            "wide": _fans(150, 250),
-            "tall": _fans(350, 45),
-            "small": _fans(2, 5),
-            "square": _fans(9, 9),
-        },
+        {"fans": each(_fans, *FANS)},
         mistakes,
         observe=_moments,
         rtol=0.05,
@@ -597,8 +567,8 @@ def _ratios(
     return lambda z: np.array([second(unit(z)), spread(unit(z))]) / size(z)
 
 
-def _normal(size: int | tuple, mean: float, std: float, dtype: type = float) -> Kind:
-    return lambda rng: (rng.normal(mean, std, size).astype(dtype),)
+def _normal(rng: Generator, size: int | tuple, mean: Any, std: float, dtype: type = float) -> Given:
+    return Given((rng.normal(mean, std, size).astype(dtype),))
 
 
 RATIO_MISTAKES = {
@@ -614,20 +584,18 @@ RATIO_MISTAKES = {
     "Both are E[a²]; a variance is taken about the mean.": _ratios(spread=lambda a: np.mean(a**2)),
 }
 
+SAMPLES = (
+    *((5, [-3.0, -1.0, 0.5, 2.0, 4.0], 0.3), ((3, 4), 0.5, 2.0), ((2, 3, 4), -10.0, 1e4)),
+    *((7, 0.0, 1e-4), (3000, 1.0, 3.0), (40, 0.5, 2.0, np.float32)),
+)
+SIGNS = (1, 5), (-1, 5), (1, 1)
 relu_moments = checklist.exercise(
     "4.8 What ReLU leaves of a variance",
     Task(
         _ratios(),
         {
-            "both signs": lambda rng: (rng.normal([-3.0, -1.0, 0.5, 2.0, 4.0], 0.3),),
-            "a matrix": _normal((3, 4), 0.5, 2.0),
-            "large": _normal((2, 3, 4), -10.0, 1e4),
-            "tiny": _normal(7, 0.0, 1e-4),
-            "positive": lambda rng: (rng.uniform(1, 9, 5),),
-            "negative": lambda rng: (-rng.uniform(1, 9, 5),),
-            "one": lambda rng: (rng.uniform(1, 9, 1),),
-            "many": _normal(3000, 1.0, 3.0),
-            "float32": _normal(40, 0.5, 2.0, np.float32),
+            "normal": each(_normal, *SAMPLES),
+            "one sign": lambda rng: [(sign * rng.uniform(1, 9, n),) for sign, n in SIGNS],
         },
         RATIO_MISTAKES,
         rtol=1e-5,
@@ -641,14 +609,13 @@ kaiming = checklist.exercise(
 )
 
 
-def _signal(unit: str, gain: float, depth: int, size: int, dtype: type = float) -> Kind:
-    def kind(rng: Generator) -> Given:
-        g = round(gain * rng.uniform(1, 1.3), 2)
-        t: NDArray = rng.normal(0.2, 1.2, size).astype(dtype)
-        said = f"sigma = {unit}, gain = {g}, depth = {depth}, t of {size} numbers"
-        return Given((activations.get(unit).value, g, depth, t), said=said)
-
-    return kind
+def _signal(
+    rng: Generator, unit: str, gain: float, depth: int, size: int, dtype: type = float
+) -> Given:
+    g = round(gain * rng.uniform(1, 1.3), 2)
+    t: NDArray = rng.normal(0.2, 1.2, size).astype(dtype)
+    said = f"sigma = {unit}, gain = {g}, depth = {depth}, t of {size} numbers"
+    return Given((activations.get(unit).value, g, depth, t), said=said)
 
 
 def _mean_square(sigma: Callable, q: float, t: NDArray) -> Any:
@@ -679,18 +646,15 @@ STEPS = {
     "Each layer starts from the last one's mean square.": lambda s, g, a, t: _mean_square(s, g, t),
 }
 
+SIGNALS = (
+    *(("tanh", 1.4, 8, 4000), ("relu", 3.0, 5, 900), ("relu", 0.15, 40, 50)),
+    *(("softplus", 0.5, 3, 5), ("sigmoid", 1.6, 1, 2000), ("tanh", 1.5, 4, 500, np.float32)),
+)
 predicted_squares = checklist.exercise(
     "4.10 Predict the mean square",
     Task(
         _squares(),
-        {
-            "tanh": _signal("tanh", 1.4, 8, 4000),
-            "relu, growing": _signal("relu", 3.0, 5, 900),
-            "relu, shrinking": _signal("relu", 0.15, 40, 50),
-            "softplus": _signal("softplus", 0.5, 3, 5),
-            "one layer": _signal("sigmoid", 1.6, 1, 2000),
-            "float32": _signal("tanh", 1.5, 4, 500, np.float32),
-        },
+        {"signals": each(_signal, *SIGNALS)},
         {
             **{sentence: _squares(step) for sentence, step in STEPS.items()},
             "The input's mean square, 1, comes first.": lambda *given: _squares()(*given)[1:],
