@@ -181,18 +181,18 @@ swish = checklist.exercise(
 
 
 def _below(left: Callable[[Any, float], Any]) -> Unit:
-    """Return a try at LeakyReLU's slope: right for z > 0, elsewhere a rule of z and c."""
-    return lambda z, c=0.01: np.where(z > 0, 1.0, left(z, c))
+    """Return a try at LeakyReLU's slope: right for z > 0, elsewhere a rule of z and α."""
+    return lambda z, alpha=0.01: np.where(z > 0, 1.0, left(z, alpha))
 
 
 LEAKY: dict[str, Unit] = {
-    "This is LeakyReLU itself, not its slope.": lambda z, c=0.01: np.where(z > 0, z, c * z),
-    "For negative z this is 0, ReLU's slope; LeakyReLU's is c.": _below(lambda z, c: 0),
-    "For negative z this is c·z; the slope of c·z is c.": _below(lambda z, c: c * z),
-    "The two sides are swapped.": lambda z, c=0.01: np.where(z > 0, c, 1.0),
-    "Use the argument c, not 0.01.": _below(lambda z, c: 0.01),
+    "This is LeakyReLU itself, not its slope.": lambda z, alpha=0.01: np.where(z > 0, z, alpha * z),
+    "For negative z this is 0, ReLU's slope; LeakyReLU's is α.": _below(lambda z, alpha: 0),
+    "For negative z this is αz; the slope of αz is α.": _below(lambda z, alpha: alpha * z),
+    "The two sides are swapped.": lambda z, alpha=0.01: np.where(z > 0, alpha, 1.0),
+    "Use the argument alpha, not 0.01.": _below(lambda z, alpha: 0.01),
 }
-RIGHT_AT_ZERO = _below(lambda z, c: c), lambda z, c=0.01: np.where(z >= 0, 1.0, c)
+RIGHT_AT_ZERO = _below(lambda z, alpha: alpha), lambda z, alpha=0.01: np.where(z >= 0, 1.0, alpha)
 leaky_relu = checklist.exercise(
     "2.8 Slope of LeakyReLU",
     _unit("leaky_relu_derivative", LEAKY, *RIGHT_AT_ZERO, more=(0.2, 0.0, 1.7)),

@@ -118,6 +118,6 @@ def depth() -> Explorer:
         "unit": _unit_menu(),
         "layers": widgets.IntSlider(value=10, min=1, max=30, description="layers"),
         "spread": log_slider(min=-1, max=1.5, step=0.05, description="spread γ of z"),
-        "scale": log_slider(base=2, min=-2, max=4, step=0.25, description="weight scale g"),
+        "scale": log_slider(base=2, min=-2, max=4, step=0.25, description="weight scale c"),
     }
     return Explorer(figure, redraw, controls)

@@ -1,4 +1,7 @@
-"""Figures of notebook 02: the units, their slopes, and what slopes do to a gradient in depth."""
+"""Figures of notebook 02: the units, their slopes, and what slopes do to a gradient in depth.
+
+Each writes its alternative text from its data, as the figure's label.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,12 +15,27 @@ from matplotlib.ticker import NullLocator
 from numpy.typing import ArrayLike, NDArray
 
 from helpers import activations
-from helpers.palette import INK, SHADE
-from helpers.plotting import axes_or_new, label_lines, text_color, unit_style
+from helpers.palette import BLUE, INK, ORANGE, SHADE
+from helpers.plotting import axes_or_new, label_lines, unit_style
 
 PRE_ACTIVATION, VALUE, SLOPE = "pre-activation $z$", r"$f(z)$", r"$f\,'(z)$"
 Curves = Mapping[Any, ArrayLike]  # by a unit's name (or its β), numbers of shape (n,)
 Runs = Mapping[str, NDArray]  # by a unit's name, positive numbers of shape (seeds, n)
+
+
+def _told(x: ArrayLike, curves: Curves) -> str:
+    """Say of each unit's curve where it begins and ends, and how far it goes beyond that."""
+    told = []
+    for name, y in curves.items():
+        first, last, low, high = (f"{f(y):.2g}" for f in (_at(0), _at(-1), np.min, np.max))
+        beyond = "" if {low, high} <= {first, last} else f", between {low} and {high}"
+        ends = f"{first} at {_at(0)(x):.3g} and {last} at {_at(-1)(x):.3g}"
+        told.append(f"{activations.get(name).label} {ends}{beyond}")
+    return "; ".join(told) + "."
+
+
+def _at(i: int) -> Callable[[ArrayLike], float]:
+    return lambda y: np.ravel(y)[i]
 
 
 def with_gaps(slope: ArrayLike) -> NDArray:
@@ -55,6 +73,8 @@ def panels(x: ArrayLike, groups: Mapping[str, Curves], **properties: Any) -> Fig
     for ax, (title, curves) in zip(axes, groups.items(), strict=True):
         unit_curves(x, curves, ax, title=title, **properties)
     axes[1].set_ylabel("")
+    told = (f"{title.replace('$', '')}: {_told(x, curves)}" for title, curves in groups.items())
+    figure.set_label(" ".join(told))
     return figure
 
 
@@ -84,15 +104,21 @@ def value_and_slope(name: str, z: NDArray, at: Sequence[float]) -> Figure:
         side = above * int(np.sign(round(behind - ahead, 3)))  # where the curve does not rise
         offset, ha = (6 * side, 8 if above else -16), ("right", "center", "left")[side + 1]
         right.annotate(f"{slope:.3g}", (x, slope), offset, textcoords="offset points", ha=ha)
+    slopes = ", ".join(f"{float(unit.derivative(x)):.3g} at z = {x:g}" for x in at)
+    whole = _told(z, {name: unit.value(z)})
+    figure.set_label(f"Value, tangents and slope. {whole} Its slope is {slopes}.")
     return figure
 
 
 def four_units(draw: Callable, z: NDArray, units: Mapping[str, Sequence[Callable]]) -> Figure:
     """Return the figure of 2(e): `draw` called on four axes, for each unit and its derivative."""
     figure = Figure(figsize=(8, 5.6))  # not pyplot's: an unanswered `draw` leaves none behind
+    told = []
     for ax, (name, (value, slope)) in zip(figure.subplots(2, 2).flat, units.items(), strict=True):
         draw(ax, z, value(z), slope(z), name)
         ax.set_ylim(-1.3, 2.4)
+        told.append(f"{name}, slope from {np.min(slope(z)):.2g} to {np.max(slope(z)):.2g}")
+    figure.set_label(f"Four panels with a unit and its slope each: {'; '.join(told)}.")
     return figure
 
 
@@ -107,6 +133,13 @@ def step_errors(steps: NDArray, errors: Mapping[str, NDArray]) -> Axes:
     ax.set(xscale="log", yscale="log", xlabel="step $h$", ylabel="error of the slope")
     ax.margins(y=0.12)
     label_lines(ax)
+    told = "; ".join(
+        f"{name} {y.min():.0e} at h = {steps[y.argmin()]:.0e} ({y[0]:.0e} at {steps[0]:.0e})"
+        for name, y in errors.items()
+    )
+    ax.figure.set_label(
+        f"Errors of difference quotients by step h, log axes; the smallest: {told}."
+    )
     return ax
 
 
@@ -119,6 +152,7 @@ def lost_digits(z: ArrayLike, groups: Mapping[str, Curves], floor: float) -> Fig
     figure = panels(z, lifted, yscale="log", ylabel="relative error", ylim=(floor / 3, 30))
     for ax in figure.axes:
         ax.hlines([floor, 1], *ax.get_xlim(), color=SHADE, linewidth=0.8, linestyle=":")
+    figure.set_label(f"Relative errors of slopes against z, log axis. {figure.get_label()}")
     return figure
 
 
@@ -133,24 +167,8 @@ def beta_family(z: NDArray, values: Curves, slopes: Curves) -> Figure:
         for beta, y in curves.items():
             ax.plot(z, y, label=f"β = {beta:g}")
         label_lines(ax)
-    return figure
-
-
-def lowest_points(
-    z: NDArray, values: Curves, slopes: Curves, lowest: Mapping[str, tuple[float, float]]
-) -> Figure:
-    """Draw units and slopes, shape (n,), and mark two lowest points (z, f(z)), higher one first."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.3))
-    unit_curves(z, values, left, title="a lowest point below zero", ylabel=VALUE)
-    bottom = min(depth for _, depth in lowest.values())
-    left.set_ylim(bottom=bottom - 0.2)
-    for (name, (at, depth)), height in zip(lowest.items(), (0.1, bottom - 0.15), strict=False):
-        color = unit_style(name)["color"]
-        left.plot(at, depth, "o", color=color, markersize=5)
-        look: dict = {"arrowprops": {"arrowstyle": "-", "color": color}, "color": text_color(color)}
-        left.annotate(f"{depth:.4f} at {at:.3f}", (at, depth), (at, height), ha="center", **look)
-    unit_curves(z, slopes, right, title="slopes without a jump")
-    right.axhline(0, color=INK, linewidth=0.8)
+    told = "; ".join(f"β = {b:g}, {np.min(y):.2g} to {np.max(y):.2g}" for b, y in slopes.items())
+    figure.set_label(f"Swish and its slope for several β. The slope's range: {told}.")
     return figure
 
 
@@ -158,6 +176,7 @@ def typical_slopes(spreads: ArrayLike, slopes: Curves) -> Axes:
     """Draw the units' typical slopes against the standard deviation of their inputs."""
     ax = unit_curves(spreads, slopes, xscale="log", ylim=(0, 1.05), ylabel="typical (rms) slope")
     ax.set_xlabel(r"standard deviation $\gamma$ of the pre-activations")
+    ax.figure.set_label(f"Root mean square slope against γ: {_told(spreads, slopes)}")
     return ax
 
 
@@ -172,14 +191,30 @@ def gradient_by_layer(predicted: Curves, measured: Runs) -> Axes:
         spread = middle - sizes.min(axis=0), sizes.max(axis=0) - middle
         color = unit_style(name)["color"]
         ax.errorbar(layers, middle, spread, fmt="o", color=color, markersize=3.5, elinewidth=1)
+    told = "; ".join(
+        f"{activations.get(name).label} {np.ravel(predicted[name])[0]:.1e} and "
+        f"{np.median(g[:, 0]):.1e} ({g[:, 0].min():.1e} to {g[:, 0].max():.1e})"
+        for name, g in measured.items()
+    )
+    ax.figure.set_label(
+        "Gradient by layer, log axis, as the product of slopes predicts it and as measured "
+        f"(median, and range over seeds). At layer 1: {told}."
+    )
     return ax
+
+
+def balance(scales: NDArray, ratio: NDArray) -> float:
+    """Return the scale where a ratio over ascending scales last rises through 1, on log axes."""
+    below = np.flatnonzero(ratio < 1)[-1]
+    ends = slice(below, below + 2)
+    return float(np.exp(np.interp(0, np.log(ratio[ends]), np.log(scales[ends]))))
 
 
 def gradient_by_scale(scales: ArrayLike, ratios: Runs, marks: Mapping[str, float]) -> Axes:
     """Draw the first layer's gradient over the last's by the weights' scale: median and range."""
     medians = {name: np.median(ratio, axis=0) for name, ratio in ratios.items()}
     ax = unit_curves(scales, medians, yscale="log", ylabel="gradient, first over last layer")
-    ax.set_xlabel("weight scale $g$ (weights have standard deviation $g/\\sqrt{n}$)")
+    ax.set_xlabel("weight scale $c$ (standard deviation of a weight: $c/\\sqrt{n_\\mathrm{in}}$)")
     for name, ratio in ratios.items():
         color = unit_style(name)["color"]
         ax.fill_between(scales, ratio.min(axis=0), ratio.max(axis=0), color=color, alpha=0.2, lw=0)
@@ -190,4 +225,36 @@ def gradient_by_scale(scales: ArrayLike, ratios: Runs, marks: Mapping[str, float
     for name, scale in marks.items():
         ax.axvline(scale, color=INK, linewidth=0.8, linestyle=":")
         ax.text(0.97 * scale, 0.98, name, rotation=90, **top)
+    ones = ", ".join(
+        f"{activations.get(name).label} at c = {balance(np.asarray(scales), median):.2g}"
+        for name, median in medians.items()
+    )
+    ax.figure.set_label(
+        f"Gradient of the first layer over the last's against the weight scale c, log axes. The "
+        f"medians rise through 1: {ones}."
+    )
+    return ax
+
+
+def subnormal_times(
+    spreads: ArrayLike, shares: ArrayLike, kept: ArrayLike, flushed: ArrayLike
+) -> Axes:
+    """Draw a product's times in ms by the spread of z, subnormals kept and flushed; shapes (n,).
+
+    The title says whether this processor minds subnormal numbers, of which `shares` are there.
+    """
+    ax, slowdown = axes_or_new(None), np.max(np.divide(kept, flushed))
+    ax.plot(spreads, kept, "-o", color=ORANGE, label="kept")
+    ax.plot(spreads, flushed, "--o", color=BLUE, label="flushed to 0")
+    said = f"Subnormals make this product up to {slowdown:.0f} times slower on this processor"
+    if slowdown < 2:
+        said = "This processor does not mind subnormals: nothing to be seen here"
+    ax.set(yscale="log", xlabel=r"spread $\gamma$ of the pre-activations", ylabel="time in ms")
+    ax.set_title(said, fontsize="medium")
+    ax.yaxis.set_major_formatter("{x:g}")
+    label_lines(ax)
+    ax.figure.set_label(
+        f"{said}. Up to {np.max(shares):.1%} of the slopes are subnormal; kept, the product takes "
+        f"{np.min(kept):.2g} to {np.max(kept):.2g} ms, flushed at most {np.max(flushed):.2g}."
+    )
     return ax

@@ -52,10 +52,10 @@ RIGHT = {
         "    return sigmoid(b * x) * (1 + b * x * sigmoid(-b * x))",
     ],
     "leaky_relu": [
-        "def leaky_relu_derivative(z, c=0.01):\n    return (z > 0) + c * (z <= 0)",
-        "def leaky_relu_derivative(z, c=0.01):\n"
+        "def leaky_relu_derivative(z, alpha=0.01):\n    return (z > 0) + alpha * (z <= 0)",
+        "def leaky_relu_derivative(z, alpha=0.01):\n"
         "    out = np.ones_like(z)\n"
-        "    out[z < 0] = c\n"
+        "    out[z < 0] = alpha\n"
         "    return out",
     ],
     "mish": [
@@ -196,10 +196,11 @@ WRONG = {
         ("swish = activations.swish", "it uses activations.swish"),
     ],
     "leaky_relu": [
-        ("def leaky_relu_derivative(z, c=0.1):\n    return np.where(z > 0, 1.0, c)", ""),
-        ("def leaky_relu_derivative(z, c=0.01):\n    return np.maximum(np.sign(z), c)", ""),
+        ("def leaky_relu_derivative(z, alpha=0.1):\n    return np.where(z > 0, 1.0, alpha)", ""),
+        ("def leaky_relu_derivative(z, alpha=0.01):\n    return np.maximum(np.sign(z), alpha)", ""),
         (
-            "def leaky_relu_derivative(z, c=0.01):\n    return [1.0 if x > 0 else c for x in z]",
+            "def leaky_relu_derivative(z, alpha=0.01):\n"
+            "    return [1.0 if x > 0 else alpha for x in z]",
             "",
         ),
     ],
