@@ -20,6 +20,8 @@ from matplotlib.patches import Rectangle, StepPatch
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
+from helpers.differences import wrong
+
 NOTHING = ("None", "none", "", " ", None)
 
 
@@ -39,7 +41,10 @@ def on_new_axes(call: Callable, answer: Callable, given: Any) -> tuple[Axes, Any
     figure = Figure()
     FigureCanvasAgg(figure)
     ax = figure.add_subplot()
-    return ax, call(lambda *args: answer(ax, *args), *given.args)  # `call` hands over copies
+    returned = call(lambda *args: answer(ax, *args), *given.args)  # `call` hands over copies
+    if not ax.axison:
+        wrong("the axes are switched off, with their labels")
+    return ax, returned
 
 
 def through(ax: Axes, xy: NDArray) -> list[Curve]:

@@ -47,7 +47,7 @@ central_difference = checklist.exercise(
     Task(
         CENTRAL,
         {
-            "wide step": partial(_function, lambda z: z**3, "z³", (3,), (0.1,)),
+            "wide step": partial(_function, lambda z: 300 * z**3, "300z³", (3,), (0.1,)),
             "another step": partial(_function, np.exp, "exp(z)", (4,), (0.5,)),
             "two axes": partial(_function, np.sin, "sin(z)", (2, 3), (0.02,)),
             "one number": partial(_function, lambda z: z**3, "z³", (), (0.25,)),
