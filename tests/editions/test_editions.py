@@ -13,6 +13,7 @@ from nbgrader.nbgraderformat import MetadataValidator
 
 from tests.editions.notebooks import (
     NAMES,
+    ROOT,
     SOLUTIONS,
     STUDENTS,
     answered,
@@ -21,6 +22,7 @@ from tests.editions.notebooks import (
     codes,
     grade_id,
     read,
+    reckoned,
     solution_of,
 )
 from tools import release
@@ -151,8 +153,21 @@ def test_opening_sections_and_ending(name, solution):
 
 
 def test_the_table_of_symbols_is_the_same_everywhere():
-    tables = {solution_of(name).cells[-1].source.partition("## Notation")[2] for name in NAMES}
+    last = [solution_of(name).cells[-1].source for name in NAMES]
+    tables = {text.partition("## Notation")[2].partition("**Only")[0].strip() for text in last}
     assert len(tables) == 1 and len(tables.pop().splitlines()) > 10
+
+
+def test_minutes_are_reckoned_and_the_core_fits_two_hours(name, solution):
+    (_, whole), (words, core) = reckoned(solution), reckoned(solution, core=True)
+    assert words <= 4500 and core <= 120
+    assert (
+        f"**Time to work through it:** about {whole} minutes, {core} for the core "
+        "(200 words a minute, 8 minutes an exercise)"
+    ) in solution.cells[0].source
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    row = next(line for line in readme.splitlines() if f"(notebooks/{name}.ipynb)" in line)
+    assert f"| {whole} min, {core} for the core |" in row
 
 
 def points_in(text):
