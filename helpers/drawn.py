@@ -68,7 +68,11 @@ def curves(ax: Axes) -> list[Curve]:
             colors = [*artist.get_facecolor(), *artist.get_edgecolor()] * bool(marked)
             marker, own = artist.get_paths()[0].vertices.round(2).tobytes(), ax.transData
         points: NDArray = np.ma.filled(np.ma.asarray(xy, dtype=float), np.nan)
-        shown = artist.get_visible() and any(_stands_out(c, artist, ax) for c in colors)
+        shown = (
+            artist.get_visible()
+            and ax.get_visible()
+            and any(_stands_out(c, artist, ax) for c in colors)
+        )
         if shown and own.contains_branch(ax.transData) and _in_view(points, ax):
             look = _dashes(artist) if joined else None, marker if marked else None
             found.append(Curve(points, look, _label(artist, ax), joined, bool(marked)))
@@ -93,7 +97,7 @@ def _in_view(xy: NDArray, ax: Axes) -> bool:
     slack = 1e-6 * (high - low)
     inside = ((xy >= low - slack) & (xy <= high + slack)).all(axis=1)
     finite = np.isfinite(xy).all(axis=1)
-    return bool(finite.any() and inside[finite].mean() > 0.5)
+    return bool(finite.any() and inside[finite].mean() > 0.9)
 
 
 def legend(ax: Axes) -> list[tuple[str, Any]]:
@@ -120,8 +124,8 @@ def _label(artist: Any, ax: Axes) -> str:
     if not same and near:  # nearest to one of the line's points, for labels that are all black
         xy = artist.get_xydata() if isinstance(artist, Line2D) else artist.get_offsets()
         points = ax.transData.transform(np.asarray(xy, dtype=float))
-        places = [text.get_transform().transform(text.get_position()) for text in near]
-        same = [near[np.argmin([np.nanmin(np.hypot(*(points - place).T)) for place in places])]]
+        boxes = [text.get_window_extent().get_points().mean(axis=0) for text in near]
+        same = [near[np.argmin([np.nanmin(np.hypot(*(points - middle).T)) for middle in boxes])]]
     return same[0].get_text().strip() if same else ""
 
 
@@ -147,7 +151,7 @@ def pictures(ax: Axes) -> list[NDArray]:
     found = []
     image: Any
     for image in [*ax.images, *(c for c in ax.collections if isinstance(c, QuadMesh))]:
-        if not image.get_visible() or image.get_alpha() == 0:
+        if not (image.get_visible() and ax.get_visible()) or image.get_alpha() == 0:
             continue
         array: NDArray = np.ma.filled(np.ma.asarray(image.get_array()), np.nan)
         if image in ax.images:

@@ -72,6 +72,8 @@ ARRAYS: dict[str, Callable[[Generator], NDArray]] = {
     "zero": lambda rng: np.array([0.0, *_signs(rng, 1e-8, 2)]),
     "far out": lambda rng: _signs(rng, 40, 8),
     "one number": lambda rng: np.array(rng.uniform(0.5, 3)),
+    "positive": lambda rng: rng.uniform(0.5, 5, 4),
+    "negative": lambda rng: -rng.uniform(0.5, 5, 4),
     "float32": lambda rng: np.append(_signs(rng, 6, 8), 0).astype(np.float32),
     "float32, three axes": lambda rng: rng.uniform(-9, 9, (2, 1, 3)).astype(np.float32),
     "huge": lambda rng: _signs(rng, 4000, 4),
@@ -195,7 +197,7 @@ LEAKY: dict[str, Unit] = {
 RIGHT_AT_ZERO = _below(lambda z, alpha: alpha), lambda z, alpha=0.01: np.where(z >= 0, 1.0, alpha)
 leaky_relu = checklist.exercise(
     "2.8 Slope of LeakyReLU",
-    _unit("leaky_relu_derivative", LEAKY, *RIGHT_AT_ZERO, more=(0.2, 0.0, 1.7)),
+    _unit("leaky_relu_derivative", LEAKY, *RIGHT_AT_ZERO, more=(0.213, 0.0, 1.7)),
 )
 
 

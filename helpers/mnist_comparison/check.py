@@ -178,7 +178,7 @@ def _inputs(rng: Generator, beta: bool = False) -> list[Given]:
         (near, 0, ""),
     ):
         inputs = [z, torch.tensor(value).to(z)] if beta else [z]
-        upstream = torch.tensor(rng.normal(size=z.shape)).to(z)
+        upstream = torch.tensor(rng.normal(0.5, 1, z.shape)).to(z)
         shown = f"a table of {tuple(z.shape)}" if z.ndim > 1 else describe(z)
         words = f"z = {shown}{f', β = {value:.6g}' if beta else ''}{said}"
         others = [one / 2 + 0.3 for one in inputs] if said == USED_TWICE else ()
@@ -214,6 +214,7 @@ def _function(
 
 
 USED_TWICE = ", used once more before the first use's backward"
+ATEN: Any = torch.ops.aten
 AUTOGRAD = (torch, "enable_grad"), (torch.autograd, "grad")  # it is what the exercise writes
 _function_task = partial(Task, observe=_passes, rtol=1e-8, atol=1e-10, a_class=True)
 _mish = partial(
@@ -240,7 +241,13 @@ mish = checklist.exercise(
             "backward forgets s(z)": _mish(slope=lambda z, b, s, t: t + z * (1 - t**2)),
             "backward has t for t²": _mish(slope=lambda z, b, s, t: t + z * (1 - t) * s),
         },
-        forbidden=[(F, "mish"), (activations, "mish"), (activations.Mish, "forward"), *AUTOGRAD],
+        forbidden=[
+            (F, "mish"),
+            (ATEN, "mish_backward"),
+            (activations, "mish"),
+            (activations.Mish, "forward"),
+            *AUTOGRAD,
+        ],
     ),
 )
 
@@ -462,6 +469,7 @@ displayed = checklist.exercise(
             "none to replace": _curve(25, 75),
             "NaN only": _curve(np.nan, np.nan, n=0),
             "float32": _curve(250, np.inf, np.nan, dtype=np.float32),
+            "several runs": lambda rng: (rng.uniform(0, 200, (3, 4)),),
             "long": _curve(np.nan, np.inf, 1e4, n=1000),
         },
         {
