@@ -39,18 +39,18 @@ def _exercise(
 
 
 def _hinge(rng: Generator, low: tuple, high: tuple, tolerance: float) -> Given:
-    beta, slope, rest = rng.uniform(low, high).tolist()
-    return _named(beta=beta, slope=slope, residual=rest * tolerance, tolerance=tolerance)
+    place, slope, rest = rng.uniform(low, high).tolist()
+    return _named(place=place, slope=slope, residual=rest * tolerance, tolerance=tolerance)
 
 
 def _root(factor: float = 2, x2: float = 2, m: float = -1, rest: float = 1) -> Callable:
-    """Return (β, m, r, ε) ↦ x2·β + m·m + factor·√(rest·r + ε), right for the default factors."""
-    return lambda beta, slope, residual, tolerance=0.04: (
-        x2 * beta + m * slope + factor * np.sqrt(max(rest * residual + tolerance, 0))
+    """Return (p, m, r, ε) ↦ x2·p + m·m + factor·√(rest·r + ε), right for the default factors."""
+    return lambda place, slope, residual, tolerance=0.04: (
+        x2 * place + m * slope + factor * np.sqrt(max(rest * residual + tolerance, 0))
     )
 
 
-HINGES = (  # β, m and r(β)/ε lie between these; ε
+HINGES = (  # p, m and r(p)/ε lie between these; ε
     ((0.1, 0.1, 0.2), (0.5, 0.6, 0.9), 0.03),  # inside the band
     ((0.1, 0.1, -0.9), (0.5, 0.6, -0.2), 0.05),  # below the parabola
     ((0.05, 1.4, 0.2), (0.2, 2.0, 0.8), 0.04),  # too steep already
@@ -62,23 +62,23 @@ steepest_slope = _exercise(
     _root(),
     {
         "any": lambda rng: [_hinge(rng, *bounds) for bounds in HINGES],
-        "one β": lambda rng: [
+        "one place": lambda rng: [
             _hinge(rng, (0.3, 0.2, 0.2), (0.3, 0.5, 0.2), 0.05) for _ in range(2)
         ],
-        "the first": lambda rng: _named(beta=0.0, slope=0.0, residual=0.0, tolerance=0.04),
-        "the default": lambda rng: _named(beta=0.4, slope=0.6, residual=rng.uniform(0.004, 0.036)),
+        "the first": lambda rng: _named(place=0.0, slope=0.0, residual=0.0, tolerance=0.04),
+        "the default": lambda rng: _named(place=0.4, slope=0.6, residual=rng.uniform(0.004, 0.036)),
     },
     {
-        "This is the net's slope after the hinge, m + α; give the hinge's own, α.": _root(m=0),
-        "The root counts twice: c²/4 = r(β) + ε gives c = 2√(r(β) + ε).": _root(1),
-        "r(β) is missing under the root: it is r(β) + ε.": _root(rest=0),
-        "Under the root the sign of r(β) is wrong: it is r(β) + ε.": _root(rest=-1),
+        "This is the net's slope after the hinge, m + k; give the hinge's own, k.": _root(m=0),
+        "The root counts twice: h²/4 = r(p) + ε gives h = 2√(r(p) + ε).": _root(1),
+        "r(p) is missing under the root: it is r(p) + ε.": _root(rest=0),
+        "Under the root the sign of r(p) is wrong: it is r(p) + ε.": _root(rest=-1),
         "This is the smaller of the two roots; the larger one is asked for.": _root(-2),
-        "The parabola x² has the slope 2β at β; that term is missing.": _root(x2=0),
+        "The parabola x² has the slope 2p at p; that term is missing.": _root(x2=0),
         "The slope m that the net already has is added; take it away.": _root(m=1),
-        "This has ε = 0.04 whatever `tolerance` is.": lambda b, m, r, eps=0: _root()(b, m, r),
+        "This has ε = 0.04 whatever `tolerance` is.": lambda p, m, r, eps=0: _root()(p, m, r),
     },
-    hint="With this α, the lowest value of t² − (m + α − 2β) t + r(β) is not −ε.",
+    hint="With this k, the lowest value of t² − (m + k − 2p) t + r(p) is not −ε.",
 )
 
 
@@ -109,24 +109,24 @@ def _within(seen: dict, given: Given) -> None:
         )
 
 
-def _of(w: NDArray, b: NDArray, v: NDArray) -> Callable:
-    return lambda: (w[:, None], b, v[None], np.zeros(1))
+def _of(w: NDArray, b: NDArray, c: NDArray) -> Callable:
+    return lambda: (w[:, None], b, c[None], np.zeros(1))
 
 
 X = np.linspace(0, 1, 501)
-BETA, ALPHA, ONES = np.array([0, 0.2, 0.6]), np.array([0.2, 0.6, 0.8]), np.ones(3)
+P, K, ONES = np.array([0, 0.2, 0.6]), np.array([0.2, 0.6, 0.8]), np.ones(3)
 square_net = _exercise(
     "1.2 The net's parameters",
-    _of(ALPHA, -ALPHA * BETA, ONES),
+    _of(K, -K * P, ONES),
     {"once": lambda rng: Given((), said="the net")},
     {
-        "b1 has the wrong signs: a hinge at β has the bias −wβ.": _of(ALPHA, ALPHA * BETA, ONES),
-        "W1 holds the slopes α, so the biases are −αβ, not −β.": _of(ALPHA, -BETA, ONES),
-        "W1 is all ones, so the biases are −β, not −αβ.": _of(ONES, -ALPHA * BETA, ALPHA),
-        "All biases are zero, so all hinges sit at x = 0.": _of(ALPHA, 0 * BETA, ONES),
-        "The slopes stand in W1 and in W2, and multiply.": _of(ALPHA, -ALPHA * BETA, ALPHA),
-        "A hinge adds the change of the slope.": _of(ONES, -BETA, np.cumsum(ALPHA)),
-        "The third hinge is missing.": _of(ONES[:2], -BETA[:2], ALPHA[:2]),
+        "b1 has the wrong signs: a hinge at p has the bias −wp.": _of(K, K * P, ONES),
+        "W1 holds the slopes k, so the biases are −kp, not −p.": _of(K, -P, ONES),
+        "W1 is all ones, so the biases are −p, not −kp.": _of(ONES, -K * P, K),
+        "All biases are zero, so all hinges sit at x = 0.": _of(K, 0 * P, ONES),
+        "The slopes stand in W1 and in W2, and multiply.": _of(K, -K * P, K),
+        "A hinge adds the change of the slope.": _of(ONES, -P, np.cumsum(K)),
+        "The third hinge is missing.": _of(ONES[:2], -P[:2], K[:2]),
     },
     observe=_measured,
     verify=_within,
@@ -163,12 +163,12 @@ def _nets(rng: Generator) -> list[Given]:
         ReluNet([[0], [1]], [0, -0.4], [[1, u(1, 2)]], 0),  # a unit of zeros
         hinges([0, 0.5, *tooth], [0.5, 1, steep, -2 * steep, steep], -1 / 32),
     ]
-    told = "a net with w = {}, b = {},\nv = {}, b2 = {}"
+    told = "a net with w = {}, b1 = {},\nc = {}, b2 = {}"
     return [Given(tuple(g), said=told.format(*(describe(p.ravel()) for p in g))) for g in made]
 
 
 def _among(*places: str, size: Callable = np.abs) -> Callable:
-    """Return the answer that looks at x² − g(x) in these places alone."""
+    """Return the answer that looks at x² − ŷ(x) in these places alone."""
 
     def answer(W1: NDArray, b1: NDArray, W2: NDArray, b2: NDArray) -> float:
         net = ReluNet(W1, b1, W2, b2)
@@ -198,8 +198,8 @@ exact_error = _exercise(
         "The vertices are missing: x² minus a line is a parabola.": _among("ends"),
         "Only vertices are looked at; 0, 1 and the breakpoints count, too.": _among("vertices"),
         "The ends of the interval, 0 and 1, are missing.": _among("breakpoints", "vertices"),
-        "This is the largest x² − g(x), without |·|.": _among("ends", "vertices", size=np.positive),
-        "This is the largest g(x) − x², without |·|.": _among("ends", "vertices", size=np.negative),
+        "This is the largest x² − ŷ(x), without |·|.": _among("ends", "vertices", size=np.positive),
+        "This is the largest ŷ(x) − x², without |·|.": _among("ends", "vertices", size=np.negative),
         "Breakpoints outside [0, 1] do not count.": _among("ends", "vertices", "outside"),
         "A vertex counts on its piece only.": _among("ends", "vertices", "off their piece"),
     },
@@ -209,14 +209,16 @@ exact_error = _exercise(
 )
 
 
-def _layers(rng: Generator, *sizes: int) -> Given:
+def _layers(rng: Generator, sign: int, *sizes: int) -> Given:
+    """Return a linear net of these layer sizes whose slope has this sign."""
     weights = [rng.normal(size=(n, m)).round(2) for m, n in pairwise(sizes)]
+    weights[-1] *= sign * np.sign(np.linalg.multi_dot([np.eye(1), *weights[::-1]]))
     biases = [rng.normal(size=n).round(2) for n in sizes[1:]]
     return Given((weights, biases), said=f"a net of layer sizes {sizes}")
 
 
 def _line(change: Callable = lambda m, c, bs: (m, c)) -> Callable:
-    """Return (weights, biases) ↦ slope m and offset c, changed."""
+    """Return (weights, biases) ↦ slope m and offset q, changed."""
 
     def answer(weights: list, biases: list) -> tuple:
         out = np.array([[0.0, 1.0]])  # the outputs at x = 0 and x = 1 tell the line
@@ -227,20 +229,20 @@ def _line(change: Callable = lambda m, c, bs: (m, c)) -> Callable:
     return answer
 
 
-LAYERS = ((1, 3, 1), (1, 4, 4, 4, 1), (1, 3, 5, 2, 4, 1), (1, 1), (1, 1, 1, 1))
+LAYERS = (1, 3, 1), (1, 4, 4, 4, 1), (1, 3, 5, 2, 4, 1), (1, 1), (1, 1, 1, 1), (1, *[2] * 8, 1)
 collapse = _exercise(
     "1.4 Collapse a deep linear net",
     _line(),
-    {"nets": lambda rng: [_layers(rng, *sizes) for sizes in LAYERS]},
+    {"nets": lambda rng: [_layers(rng, (-1) ** i, *n) for i, n in enumerate(LAYERS, 1)]},
     {
-        "Return the slope α first, then the offset β.": _line(lambda m, c, bs: (c, m)),
+        "Return the slope m first, then the offset q.": _line(lambda m, c, bs: (c, m)),
         "The offset is missing: the biases add up to one.": _line(lambda m, c, bs: (m, 0)),
         "Only the last bias is counted.": _line(lambda m, c, bs: (m, bs[-1][0])),
         "The last layer's bias is missing.": _line(lambda m, c, bs: (m, c - bs[-1][0])),
         "Biases pass through later layers.": _line(lambda m, c, bs: (m, np.concatenate(bs).sum())),
         "This slope is the output at x = 1.": _line(lambda m, c, bs: (m + c, c)),
     },
-    hint="Value 1 is the slope α, value 2 the offset β. At x = 0 the net gives β.",
+    hint="Value 1 is the slope m, value 2 the offset q. At x = 0 the net gives q.",
 )
 
 
@@ -345,14 +347,14 @@ plot_errors = _exercise(
 )
 
 
-def _teeth(weight: Callable = lambda s, m: 4.0**-s, of_x: int = 1, more: int = 0) -> Callable:
-    """Return (x, m) ↦ of_x·x − Σ weight(s, m)·tₛ(x), a sum of m + `more` teeth."""
+def _teeth(weight: Callable = lambda j, m: 4.0**-j, of_x: int = 1, more: int = 0) -> Callable:
+    """Return (x, m) ↦ of_x·x − Σ weight(j, m)·Tⱼ(x), a sum of m + `more` teeth."""
 
     def answer(x: NDArray, layers: int) -> NDArray:
         tooth, total = x, of_x * x
-        for s in range(1, layers + more + 1):
+        for j in range(1, layers + more + 1):
             tooth = 1 - np.abs(1 - 2 * tooth)
-            total = total - weight(s, layers) * tooth
+            total = total - weight(j, layers) * tooth
         return total
 
     return answer
@@ -373,18 +375,18 @@ sawtooth = _exercise(
         "a number": _folded(lambda rng: rng.uniform(0.1, 0.9), 2, 3),
     },
     {
-        "The tooth is divided by 2ˢ; the arches shrink by 4.": _teeth(lambda s, m: 2.0**-s),
-        "The first tooth is subtracted whole: s starts at 1.": _teeth(lambda s, m: 4.0 ** (1 - s)),
-        "Only the first tooth is subtracted, not all.": _teeth(lambda s, m: (s == 1) / 4),
-        "The teeth are added; subtract them from x.": _teeth(lambda s, m: -(4.0**-s)),
-        "This is the sawtooth; f is x minus all the teeth.": _teeth(lambda s, m: -(s == m), 0),
-        "The x in front is missing: f is x minus the teeth.": _teeth(of_x=0),
+        "The tooth is divided by 2ʲ; the arches shrink by 4.": _teeth(lambda j, m: 2.0**-j),
+        "The first tooth is subtracted whole: j starts at 1.": _teeth(lambda j, m: 4.0 ** (1 - j)),
+        "Only the first tooth is subtracted, not all.": _teeth(lambda j, m: (j == 1) / 4),
+        "The teeth are added; subtract them from x.": _teeth(lambda j, m: -(4.0**-j)),
+        "This is the sawtooth; ŷ is x minus all the teeth.": _teeth(lambda j, m: -(j == m), 0),
+        "The x in front is missing: ŷ is x minus the teeth.": _teeth(of_x=0),
         "One folding too few.": _teeth(more=-1),
         "One folding too many.": _teeth(more=1),
-        "This is x² itself; f is the broken line near it.": lambda x, m: np.square(x),
+        "This is x² itself; ŷ is the broken line near it.": lambda x, m: np.square(x),
     },
     observe=plain,
     elementwise=True,
     forbidden=((nets, "sawtooth_net"),),
-    hint="f should meet the parabola at the multiples of 2⁻ᵐ and be straight between them.",
+    hint="ŷ should meet the parabola at the multiples of 2^−J and be straight between them.",
 )

@@ -28,8 +28,8 @@ def hinges_explorer() -> Explorer:
         for name in sliders:
             controls[name].layout.display = "" if int(name[-1]) <= units else "none"
         numbers = range(1, units + 1)
-        beta, alpha = ([sliders[f"{name}{i}"] for i in numbers] for name in ("beta", "alpha"))
-        net = hinges(beta, alpha, offset)
+        places, slopes = ([sliders[f"{name}{i}"] for i in numbers] for name in ("place", "slope"))
+        net = hinges(places, slopes, offset)
         error, x, knots = sup_error(net), plots.sample(net, 201), plots.bends(net)
         for name, at in (("_net", x), ("_bends", knots)):
             drawn[left, name].set_data(at, net(at))
@@ -53,9 +53,9 @@ def hinges_explorer() -> Explorer:
 
 def _settings(net: ReluNet) -> dict[str, float]:
     """Return the sliders' values for a net whose units all have w = 1."""
-    beta = {f"beta{i}": float(-b) for i, b in enumerate(net.b1, start=1)}
-    alpha = {f"alpha{i}": float(v) for i, v in enumerate(net.W2[0], start=1)}
-    return {"offset": float(net.b2[0]), **beta, **alpha}
+    places = {f"place{i}": float(-b) for i, b in enumerate(net.b1, start=1)}
+    slopes = {f"slope{i}": float(k) for i, k in enumerate(net.W2[0], start=1)}
+    return {"offset": float(net.b2[0]), **places, **slopes}
 
 
 def _controls() -> dict[str, widgets.Widget]:
@@ -64,8 +64,8 @@ def _controls() -> dict[str, widgets.Widget]:
     controls = {"units": units}
     ranges = {"offset": ("Offset b₂", 0.0, -0.2, 0.2)}
     for i, index in zip(range(1, MOST_UNITS + 1), "₁₂₃₄₅₆", strict=True):
-        ranges[f"beta{i}"] = (f"Breakpoint β{index}", i / MOST_UNITS, 0.0, 1.0)
-        ranges[f"alpha{i}"] = (f"Slope α{index}", 0.0, -1.0, 2.0)
+        ranges[f"place{i}"] = (f"Breakpoint p{index}", i / MOST_UNITS, 0.0, 1.0)
+        ranges[f"slope{i}"] = (f"Slope k{index}", 0.0, -1.0, 2.0)
     for name, (label, value, low, high) in ranges.items():
         first = _settings(FIRST).get(name, value)
         span = {"min": low, "max": high, "step": 0.001, "readout_format": ".3f"}

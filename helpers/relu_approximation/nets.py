@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 class ReluNet:
-    """The net g(x) = W₂ max(W₁ x + b₁, 0) + b₂ with one input, N hidden units and one output.
+    """The net ŷ(x) = W₂ max(W₁ x + b₁, 0) + b₂ with one input, N hidden units and one output.
 
     W₁ has the shape (N, 1), b₁ (N,), W₂ (1, N) and b₂ (1,); for b₂ a number will do. Other shapes
     and parameters that are not finite raise a ValueError.
@@ -22,7 +22,7 @@ class ReluNet:
         self.b2 = _parameter("b2", np.reshape(b2, (1,)) if np.ndim(b2) == 0 else b2, (1,))
 
     def __call__(self, x: ArrayLike) -> NDArray:
-        """Return g(x), of x's shape."""
+        """Return ŷ(x), of x's shape."""
         z = np.asarray(x, dtype=np.float64)[..., None] * self.W1[:, 0] + self.b1
         return np.maximum(z, 0) @ self.W2[0] + self.b2[0]
 
@@ -52,17 +52,22 @@ class ReluNet:
 
 
 class SupError(NamedTuple):
-    """The largest |x² − g(x)| on [0, 1], and the points where it is reached, from left to right."""
+    """The largest |x² − ŷ(x)| on [0, 1], and the points where it is reached, from left to right."""
 
     value: float
     points: NDArray
 
+    @property
+    def at(self) -> str:
+        """The points as text."""
+        return ", ".join(f"{x:.4g}" for x in self.points)
+
 
 def sup_error(net: Callable[[NDArray], NDArray], knots: ArrayLike | None = None) -> SupError:
-    """Return the exact supremum of |x² − g(x)| on [0, 1], and where it is reached.
+    """Return the exact supremum of |x² − ŷ(x)| on [0, 1], and where it is reached.
 
     The net may bend at the knots, by default its `breakpoints`. Between two of them it has a slope
-    m, so x² − g(x) has a vertex at m/2, which counts where it lies on its own piece.
+    m, so x² − ŷ(x) has a vertex at m/2, which counts where it lies on its own piece.
     """
     if knots is None:
         knots = net.breakpoints  # type: ignore[attr-defined]
@@ -78,9 +83,9 @@ def sup_error(net: Callable[[NDArray], NDArray], knots: ArrayLike | None = None)
 
 
 def hinges(breakpoints: ArrayLike, slopes: ArrayLike, offset: float = 0.0) -> ReluNet:
-    """Return the net g(x) = offset + Σ αᵢ max(x − βᵢ, 0) with breakpoints βᵢ and slopes αᵢ."""
-    beta, alpha = np.asarray(breakpoints, dtype=np.float64), np.asarray(slopes, dtype=np.float64)
-    return ReluNet(np.ones((beta.size, 1)), -beta, alpha.reshape(1, -1), np.asarray(offset))
+    """Return the net ŷ(x) = offset + Σ kᵢ max(x − pᵢ, 0) with breakpoints pᵢ and slopes kᵢ."""
+    p, k = np.asarray(breakpoints, dtype=np.float64), np.asarray(slopes, dtype=np.float64)
+    return ReluNet(np.ones((p.size, 1)), -p, k.reshape(1, -1), np.asarray(offset))
 
 
 def equal_pieces(units: int) -> ReluNet:
@@ -117,14 +122,14 @@ class DeepNet(NamedTuple):
 
 
 def sawtooth_net(layers: int) -> DeepNet:
-    """Return the net of m ≥ 1 layers of 3 units that bends at multiples of 2^−m: error 4^−m / 8.
+    """Return the net of J ≥ 1 layers of 3 units that bends at multiples of 2^−J: error 4^−J / 8.
 
-    Two units of a layer fold the sawtooth once more, the third carries x − Σ tₛ(x)/4ˢ along, as in
+    Two units of a layer fold the sawtooth once more, the third carries x − Σ Tⱼ(x)/4ʲ along, as in
     Yarotsky (2017), "Error bounds for approximations with deep ReLU networks".
     """
     _at_least_one("layers", layers)
     tooth, bias = np.array([2.0, -4.0, 0.0]), np.array([0.0, -0.5, 0.0])
-    sums = [np.array([0.0, 0.0, 1.0]) - tooth / 4**s for s in range(1, layers + 1)]
+    sums = [np.array([0.0, 0.0, 1.0]) - tooth / 4**j for j in range(1, layers + 1)]
     first = (np.ones((3, 1)), bias)
     inner = [(np.stack([tooth, tooth, carried]), bias) for carried in sums[:-1]]
     last = (sums[-1].reshape(1, 3), np.array([-(4.0**-layers) / 8]))

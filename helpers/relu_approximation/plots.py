@@ -1,4 +1,7 @@
-"""The figures of notebook 01: nets against x², what they leave over, and how errors shrink."""
+"""The figures of notebook 01: nets against x², what they leave over, and how errors shrink.
+
+Most write their own alternative text, from what they draw.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -25,6 +28,10 @@ LINES = ("-", "--", "-.", ":", (0, (6, 1.5, 1, 1.5, 1, 1.5)))
 LOOKS: list[dict] = [{"color": f"C{i}", "linestyle": line} for i, line in enumerate(LINES)]
 
 
+def _listed(values: ArrayLike) -> str:
+    return ", ".join(f"{value:.4g}" for value in np.round(np.ravel(values), 6) + 0.0)
+
+
 def sample(net: ReluNet, points: int = 401) -> NDArray:
     """Return points of [0, 1] at which to draw the net, its breakpoints among them."""
     return np.union1d(np.linspace(0, 1, points), net.breakpoints)
@@ -41,15 +48,21 @@ def units_and_sum(net: ReluNet) -> Figure:
     figure, (parts, total) = plt.subplots(1, 2, figsize=(8.6, 3.3))
     x = sample(net)
     shares = np.maximum(x[:, None] * net.W1[:, 0] + net.b1, 0) * net.W2[0]
-    for i, bend in enumerate(-net.b1 / net.W1[:, 0]):
+    places = -net.b1 / net.W1[:, 0]
+    for i, bend in enumerate(places):
         parts.plot(x, shares[:, i], **LOOKS[i], label=f"unit {i + 1}")
         parts.plot(bend, 0, color=f"C{i}", **BEND)
         total.axvline(bend, **LOOKS[i], linewidth=1)
         total.plot(bend, net(bend), color=f"C{i}", **BEND)
     label_lines(parts)
     total.plot(x, net(x), **NET, zorder=3)
-    parts.set(title="what each unit adds", xlabel="x", ylabel=r"$v_i\,\max(w_i x + b_i,\, 0)$")
-    total.set(title="their sum, a broken line", xlabel="x", ylabel="g(x)")
+    parts.set(title="what each unit adds", xlabel="x", ylabel="a unit's share")
+    total.set(title="their sum", xlabel="x", ylabel="ŷ(x)")
+    left = ", ".join(str(i) for i, w in enumerate(net.W1[:, 0], start=1) if w < 0) or "none"
+    figure.set_label(
+        f"Left: hinges that bend at {_listed(places)}; of them looks to the left: {left}. Right: "
+        f"their sum, a broken line that bends at {_listed(net.breakpoints)}."
+    )
     return figure
 
 
@@ -62,12 +75,12 @@ def fit(net: ReluNet, ax: Axes, before: ReluNet | None = None) -> Axes:
         ax.plot(x, before(x), color=GREY, linestyle="--", linewidth=1.2, label="_before")
     ax.plot(x, net(x), **NET)
     ax.plot(knots, net(knots), color=NET["color"], **BEND, label="_bends")
-    ax.set(xlim=(-0.03, 1.03), ylim=(-0.09, 1.09), xlabel="x", ylabel="y")
+    ax.set(xlim=(-0.03, 1.03), ylim=(-0.09, 1.09), xlabel="x", ylabel="y, ŷ")
     return ax
 
 
 def residual(net: ReluNet, ax: Axes, limit: float, error: SupError | None = None) -> Axes:
-    """Draw x² − g(x) over the band up to ± limit, and mark where the error is reached."""
+    """Draw x² − ŷ(x) over the band up to ± limit, and mark where the error is reached."""
     x, knots = sample(net), bends(net)
     ax.axhspan(-TOLERANCE, TOLERANCE, **BAND)
     ax.axhline(0, color=TARGET["color"], linewidth=1.2)
@@ -75,7 +88,7 @@ def residual(net: ReluNet, ax: Axes, limit: float, error: SupError | None = None
     ax.plot(knots, knots**2 - net(knots), color=NET["color"], **BEND, label="_bends")
     if error is not None:
         ax.plot(error.points, error.points**2 - net(error.points), **REACHED, label="_reached")
-    ax.set(xlim=(-0.03, 1.03), ylim=(-limit, limit), xlabel="x", ylabel="x² − g(x)")
+    ax.set(xlim=(-0.03, 1.03), ylim=(-limit, limit), xlabel="x", ylabel="x² − ŷ(x)")
     return ax
 
 
@@ -91,7 +104,14 @@ def step(net: ReluNet, before: ReluNet | None = None, bend: float | None = None)
         for ax, height in ((left, bend**2), (right, bend**2 - net(bend))):
             ax.axvline(bend, color=GREY, linestyle=":", linewidth=1.2)
             ax.plot(bend, height, "o", color=GREY, markersize=4, zorder=5, label="_next")
-        right.text(bend + 0.02, -0.1, f"next hinge: β = {bend:g}", color=GREY, va="bottom")
+        right.text(bend + 0.02, -0.1, f"next hinge: p = {bend:g}", color=GREY, va="bottom")
+    ends = np.union1d(net.breakpoints, [0, 1])
+    low = np.clip(np.diff(net(ends)) / np.diff(ends) / 2, ends[:-1], ends[1:])
+    figure.set_label(
+        f"Left: the net beside x². Right: what is left over, piece by piece lowest at "
+        f"x = {_listed(low)}, where it is {_listed(low**2 - net(low))}; at x = 1 it is "
+        f"{_listed(1 - net(1))}. The band is ±{TOLERANCE:g}."
+    )
     return figure
 
 
@@ -102,6 +122,10 @@ def residuals(nets: Mapping[str, ReluNet], errors: Mapping[str, SupError]) -> Fi
         residual(net, ax, 0.068, errors[name])
         ax.set_title(f"{name}: 1/{1 / errors[name].value:.0f}")
         ax.label_outer()
+    figure.set_label(
+        f"What is left over, in the band of ±{TOLERANCE:g}. Largest size: "
+        + "; ".join(f"{name}, {each.value:.4g} at x = {each.at}" for name, each in errors.items())
+    )
     return figure
 
 
@@ -114,6 +138,10 @@ def candidates(net: ReluNet, error: SupError, ends: ArrayLike, vertices: ArrayLi
         x = np.asarray(points)
         ax.plot(x, x**2 - net(x), marker, **look, label=label)
     ax.legend(loc="lower left", ncols=3, bbox_to_anchor=(0, 1), borderaxespad=0.2, columnspacing=1)
+    ax.figure.set_label(
+        f"What the net leaves over, its pieces' ends at {_listed(ends)}, vertices at "
+        f"{_listed(vertices)}. The largest size, {error.value:.4g}, is reached at {error.at}."
+    )
     return ax
 
 
@@ -122,13 +150,16 @@ def curves(
 ) -> Axes:
     """Draw functions of x, named at their ends; dots stand where `marked` of the values says."""
     ax = axes_or_new(ax)
+    told = []
     for look, (name, values) in zip(LOOKS, named.items(), strict=False):
         ax.plot(x, values, **look, label=name)
         if marked is not None:
             where = marked(values)
             ax.plot(x[where], values[where], "o", color=look["color"], label="_marked")
-    ax.set(**{"xlabel": "x", "ylabel": "x² − g(x)", **axes})
+            told.append(f"{name}: {_listed(values[where])} at {_listed(x[where])}")
+    ax.set(**{"xlabel": "x", "ylabel": "x² − ŷ(x)", **axes})
     label_lines(ax, pad=9)
+    ax.figure.set_label(f"{ax.get_ylabel()} against {ax.get_xlabel()}. {'; '.join(told)}.")
     return ax
 
 
@@ -137,6 +168,13 @@ def panels(x: NDArray, groups: Mapping[str, Named], ylabel: str) -> Figure:
     figure, axes = plt.subplots(1, len(groups), figsize=(8.6, 3.2))
     for ax, (title, named) in zip(axes, groups.items(), strict=True):
         curves(x, named, ax=ax, title=title, ylabel=ylabel)
+    straight = [[np.ptp(np.diff(y)) < 1e-9 for y in named.values()] for named in groups.values()]
+    figure.set_label(
+        "; ".join(
+            f"{title}: {sum(each)} straight lines of {len(each)} curves"
+            for title, each in zip(groups, straight, strict=True)
+        )
+    )
     return figure
 
 
@@ -146,40 +184,57 @@ def largest(values: NDArray) -> NDArray:
 
 
 def dips(x: NDArray, named: Named) -> Axes:
-    """Draw h(x) = x² − αx for several α, with a strip of the height that h may vary by."""
-    ax = curves(x, named, np.argmin, ylabel="h(x) = x² − αx")
+    """Draw x² − mx for several slopes m, with a strip of the height that it may vary by."""
+    ax = curves(x, named, np.argmin, ylabel="x² − mx")
     ax.axhspan(-2 * TOLERANCE, 0, **BAND)
-    said = f"height {2 * TOLERANCE:g}: all that h may vary by"
+    said = f"height {2 * TOLERANCE:g}: all that it may vary by"
     ax.text(0.5, -TOLERANCE, said, ha="center", va="center")
     return ax
 
 
 def one_unit(breakpoints: NDArray, errors: Named, tolerance: float) -> Axes:
     """Draw the best sup error that one unit reaches against where it bends."""
-    ax = curves(breakpoints, errors, np.argmin, xlim=(-0.02, 1.02), ylim=(0, 0.53))
-    ax.set(xlabel="breakpoint β", ylabel="smallest sup error")
+    names: dict[str, Any] = {"xlabel": "breakpoint p", "ylabel": "smallest sup error"}
+    ax = curves(breakpoints, errors, np.argmin, xlim=(-0.02, 1.02), ylim=(0, 0.53), **names)
     ax.axhspan(0, tolerance, **BAND)
     ax.text(0.985, tolerance / 2, f"allowed: {tolerance:g}", ha="right", va="center")
     return ax
 
 
 def errors(
-    named: Mapping[str, Sequence], xlabel: str, ticks: Sequence[int], tolerance: float | None = None
+    named: Mapping[str, Sequence],
+    xlabel: str,
+    ticks: Sequence[int],
+    tolerance: float | None = None,
+    draw: Callable | None = None,
 ) -> Axes:
-    """Draw by name the sizes and sup errors of families of nets; a line marks the tolerance."""
+    """Draw by name the sizes and sup errors of families of nets; a line marks the tolerance.
+
+    `draw(ax, sizes, errors)`, where given, draws the lines and names the axes in our stead.
+    """
     ax = axes_or_new(None)
     if tolerance is not None:
         place: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "ha": "right"}
         ax.axhline(tolerance, color=OCHRE, linewidth=1)
         ax.text(0.99, 1.1 * tolerance, f"{tolerance:g}", color=text_color(OCHRE), **place)
-    for look, marker, (name, family) in zip(LOOKS, "os", named.items(), strict=False):
-        ax.plot(*family, **look, marker=marker, mfc="white", label=name)
-    return _log_log(ax, xlabel, ticks)
+    told = []
+    for look, marker, (name, (sizes, values)) in zip(LOOKS, "os", named.items(), strict=False):
+        first, *_, last = (f"{e:.3g} at {n}" for n, e in zip(sizes, values, strict=True))
+        told.append(f"{name}: from {first} to {last}")
+        if draw is None:
+            ax.plot(sizes, values, **look, marker=marker, mfc="white", label=name)
+        else:
+            draw(ax, sizes, values)
+            color = ax.lines[-1].get_color() if ax.lines else BLACK
+            ax.plot(sizes[-1], values[-1], color=color, label=name)  # for the name alone
+    ax.set(xlabel=ax.get_xlabel() or xlabel, ylabel=ax.get_ylabel() or "sup error")
+    ax.figure.set_label(f"Sup error against {xlabel}, on log axes. {'; '.join(told)}.")
+    return _log_log(ax, ticks)
 
 
-def _log_log(ax: Axes, xlabel: str, ticks: Sequence[int], pad: float = 6) -> Axes:
+def _log_log(ax: Axes, ticks: Sequence[int], pad: float = 6) -> Axes:
     """Make both axes logarithmic, with plain numbers at the ticks, and label the lines."""
-    ax.set(xscale="log", yscale="log", xlabel=xlabel, ylabel="sup error")
+    ax.set(xscale="log", yscale="log")
     label_lines(ax, pad=pad)
     ax.set_xticks(ticks, [str(tick) for tick in ticks])
     ax.set_xticks([], minor=True)
@@ -191,8 +246,8 @@ def folding(x: NDArray, teeth: Sequence[NDArray], arches: Named) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.8, 3.5))
     base = -1.35 * np.arange(len(teeth))
     for i, (tooth, low) in enumerate(zip(teeth, base, strict=True)):
-        left.plot(x, tooth + low, color=f"C{i}", label=f"_t{i + 1}")
-        left.text(1.03, 0.5 + low, f"$t_{i + 1}$", color=text_color(f"C{i}"), va="center")
+        left.plot(x, tooth + low, color=f"C{i}", label=f"_T{i + 1}")
+        left.text(1.03, 0.5 + low, f"$T_{i + 1}$", color=text_color(f"C{i}"), va="center")
     left.set_yticks(np.sort([*base, *(base + 1)]), ["0", "1"] * len(teeth))
     left.set(xlabel="x", ylabel="height of the tooth")
     left.grid(False)
@@ -202,21 +257,32 @@ def folding(x: NDArray, teeth: Sequence[NDArray], arches: Named) -> Figure:
         height = top + 0.006 if top > 0.03 else -0.018  # a low arch has its name below
         right.text(x[arch.argmax()], height, name, ha="center")
     right.set(xlabel="x", ylabel="distance above x²", ylim=(-0.03, 0.29))
+    tops = "; ".join(f"{name}: {arch.max():.4g}" for name, arch in arches.items())
+    figure.set_label(f"Left: {len(teeth)} sawtooths, one below another. Right: heights {tops}.")
     return figure
 
 
 def trained(found: Mapping[int, NDArray], best: ArrayLike, polished: ArrayLike) -> Axes:
-    """Draw by number of units each seed's sup error, the best, and that of the best net trained."""
+    """Draw by number of units all seeds' sup errors in order, the best, and the best net's trained.
+
+    A strip a number of units: its errors from the smallest to the largest.
+    """
     ax = axes_or_new(None)
     units = list(found)
     for n, errors in found.items():
-        spread = n * 1.035 ** (np.arange(len(errors)) - (len(errors) - 1) / 2)
-        ax.plot(spread, errors, "o", color="C1", markersize=5, mfc="none", label="_seeds")
+        spread = n * 2 ** np.linspace(-0.3, 0.3, len(errors))
+        ax.plot(spread, np.sort(errors), "o", color="C1", markersize=3, mfc="none", label="_seeds")
     medians = [np.median(errors) for errors in found.values()]
-    ax.plot(units, medians, "C1--", label="trained from random\n(median; ○ seeds)")
+    ax.plot(units, medians, "C1--", label="trained from random\n(median; ○ seeds in order)")
     ax.plot(units, polished, "C2-.", marker="s", label="trained from the best")
     ax.plot(units, best, **{**NET, "label": "best possible"}, marker="^")
-    return _log_log(ax, "number of units N", units, pad=18)
+    ax.set(xlabel="number of units N", ylabel="sup error")
+    ax.figure.set_label(
+        f"Sup error for {_listed(units)} units, on log axes. Trained from random starts, median: "
+        f"{_listed(medians)}; smallest: {_listed([min(each) for each in found.values()])}. Trained "
+        f"from the best net: {_listed(polished)}; the best possible: {_listed(best)}."
+    )
+    return _log_log(ax, units, pad=18)
 
 
 def where_they_bend(rows: Mapping[str, ArrayLike], best: ArrayLike) -> Axes:
@@ -224,12 +290,17 @@ def where_they_bend(rows: Mapping[str, ArrayLike], best: ArrayLike) -> Axes:
     ax = axes_or_new(None)
     ax.vlines(best, -0.6, len(rows) + 0.6, color=LIGHT, linewidth=1, zorder=0.5)
     everything = {"best": best, **{name: rows[name] for name in reversed(list(rows))}}
+    told = []
     for y, (name, points) in enumerate(everything.items()):
         color = NET["color"] if name == "best" else "C1"
         ax.plot(points, np.full(np.shape(points), y), "|", color=color, markersize=16, mew=2.2)
-        ax.text(1.03, y, f"{np.size(points)}", color=text_color(color), va="center")
+        places = int((np.diff(np.sort(points), prepend=-1) > 0.005).sum())  # a tick is as wide
+        said = f"{np.size(points)}" + f", in {places} places" * (places < np.size(points))
+        ax.text(1.03, y, said, color=text_color(color), va="center")
+        told.append(f"{name}: {said}")
     ax.set_yticks(range(len(everything)), list(everything))
     ax.text(1.03, len(rows) + 0.65, "bends", va="center")
     ax.set(xlim=(0, 1), ylim=(-0.6, len(rows) + 0.6), xlabel="x")
     ax.grid(False)
+    ax.figure.set_label(f"Bends inside (0, 1), a row a net. {'; '.join(told[::-1])}.")
     return ax

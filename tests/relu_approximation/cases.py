@@ -2,9 +2,9 @@
 
 SUP = """
 def exact_error(W1, b1, W2, b2):
-    w, v = np.ravel(W1), np.ravel(W2)
+    w, c = np.ravel(W1), np.ravel(W2)
     def g(x):
-        return float(np.maximum(w * x + b1, 0) @ v + b2[0])
+        return float(np.maximum(w * x + b1, 0) @ c + b2[0])
     ends = sorted({0.0, 1.0, *(-b / a for a, b in zip(w, b1) if a != 0 and 0 < -b / a < 1)})
     best = max(abs(p * p - g(p)) for p in ends)
     for p, q in zip(ends, ends[1:]):
@@ -23,10 +23,10 @@ def exact_error(W1, b1, W2, b2):
 PIECES = """
 def pieces_net(units):
     h = 1 / units
-    beta = {beta}
-    slopes = np.array([(2 * k + 1) * h for k in range(len(beta))])
+    places = {places}
+    slopes = np.array([(2 * k + 1) * h for k in range(len(places))])
     W2 = np.diff(slopes, prepend=0)[None, :]
-    return np.ones((len(beta), 1)), -beta, W2, np.array([-h * h / 8])
+    return np.ones((len(places), 1)), -places, W2, np.array([-h * h / 8])
 """
 SAW = """
 def sawtooth(x, layers):
@@ -54,10 +54,10 @@ ASSIGNMENT = "[[0.2], [0.6], [0.8]], [0, -0.12, -0.48], [[1, 1, 1]], [0]"
 
 RIGHT = {
     "steepest_slope": [
-        "def steepest_slope(beta, slope, residual, tolerance=0.04):\n"
-        "    c = 2 * (residual + tolerance) ** 0.5\n    return c + 2 * beta - slope",
-        "def steepest_slope(beta, slope, residual, tolerance=0.04):\n"
-        "    return np.roots([1, -2 * (2 * beta - slope), (2 * beta - slope) ** 2\n"
+        "def steepest_slope(place, slope, residual, tolerance=0.04):\n"
+        "    c = 2 * (residual + tolerance) ** 0.5\n    return c + 2 * place - slope",
+        "def steepest_slope(place, slope, residual, tolerance=0.04):\n"
+        "    return np.roots([1, -2 * (2 * place - slope), (2 * place - slope) ** 2\n"
         "                     - 4 * (residual + tolerance)]).real.max()",
     ],
     "square_net": [
@@ -101,8 +101,8 @@ RIGHT = {
         "(a + b) * a, e])",
     ],
     "pieces_net": [
-        PIECES.format(beta="h * np.arange(units)"),
-        PIECES.format(beta="np.linspace(0, 1, units, endpoint=False)"),
+        PIECES.format(places="h * np.arange(units)"),
+        PIECES.format(places="np.linspace(0, 1, units, endpoint=False)"),
         "def pieces_net(units):\n    h = 2 / (2 * units + 1)\n"
         "    return (np.ones((units, 1), np.float32), np.float32(-h * (np.arange(units) + 0.5)),\n"
         "            np.full((1, units), 2 * h, np.float32), np.float32([h * h / 8]))",
@@ -122,15 +122,15 @@ RIGHT = {
 
 WRONG = {
     "steepest_slope": [
-        ("def steepest_slope(beta, slope, residual, tolerance=0.04):\n    return np.clip(2 * beta "
-         "- slope + 2 * np.sqrt(residual + tolerance), 0, 1)", ""),
-        ("def steepest_slope(beta, slope, residual, tolerance=0.04):\n    return abs(2 * beta "
+        ("def steepest_slope(place, slope, residual, tolerance=0.04):\n    return np.clip("
+         "2 * place - slope + 2 * np.sqrt(residual + tolerance), 0, 1)", ""),
+        ("def steepest_slope(place, slope, residual, tolerance=0.04):\n    return abs(2 * place "
          "- slope + 2 * np.sqrt(residual + tolerance))", ""),
-        ("def steepest_slope(beta, slope, residual, tolerance=0.04):\n"
-         "    t = np.linspace(1e-6, 1 - beta, 100001)\n    return ((t**2 + residual + tolerance) / "
-         "t).min() + 2 * beta - slope", ""),
-        ("def steepest_slope(beta, slope, residual, tolerance=0.05):\n"
-         "    return 2 * beta - slope + 2 * np.sqrt(residual + tolerance)", ""),
+        ("def steepest_slope(place, slope, residual, tolerance=0.04):\n"
+         "    t = np.linspace(1e-6, 1 - place, 100001)\n    return ((t**2 + residual + tolerance)"
+         " / t).min() + 2 * place - slope", ""),
+        ("def steepest_slope(place, slope, residual, tolerance=0.05):\n"
+         "    return 2 * place - slope + 2 * np.sqrt(residual + tolerance)", ""),
     ],
     "square_net": [
         (NET.format(ASSIGNMENT.replace("-0.48", "-0.6")), "expected a sup error of at most 0.04"),
@@ -158,7 +158,7 @@ WRONG = {
         ("def best_line(a, b):\n    e = (b - abs(a)) ** 2 / 8\n    return a + b, -a*b - e, e", ""),
     ],
     "pieces_net": [
-        (PIECES.format(beta="np.arange(0, 1, 1 / units)"), "the net has 50 units"),
+        (PIECES.format(places="np.arange(0, 1, 1 / units)"), "the net has 50 units"),
         ("def pieces_net(units):\n    return tuple(best_net(units))", "it uses"),
         ("def pieces_net(units):\n    return tuple(equal_pieces(units))", "it uses"),
     ],

@@ -124,24 +124,24 @@ def test_the_assignments_net_errs_by_its_bound_at_two_points():
 
 
 @pytest.mark.parametrize(
-    ("beta", "slope", "residual", "steepest"),
+    ("place", "slope", "residual", "steepest"),
     [(0, 0, 0, 0.4), (0.2, 0.2, 0, 0.6), (0.6, 0.8, 0, 0.8)],
 )
 def test_each_step_of_the_greedy_construction_is_steepest_but_the_first(
-    beta, slope, residual, steepest
+    place, slope, residual, steepest
 ):
-    assert_allclose(2 * beta - slope + 2 * np.sqrt(residual + 0.04), steepest)
+    assert_allclose(2 * place - slope + 2 * np.sqrt(residual + 0.04), steepest)
     t = np.linspace(0, 2, 200_001)
-    arc = t**2 + (2 * beta - slope - steepest) * t + residual
+    arc = t**2 + (2 * place - slope - steepest) * t + residual
     assert_allclose(arc.min(), -0.04, atol=1e-9)  # any steeper would go below
 
 
 def test_waiting_for_the_upper_edge_saves_a_unit():
     first = 0.4
-    beta = 0.2 + np.sqrt(0.08)
-    second = 2 * beta - first + 2 * np.sqrt(0.08)
-    assert_allclose(beta**2 - first * beta, 0.04)
-    assert_allclose(sup_error(hinges([0, beta], [first, second])).value, 0.04)
+    place = 0.2 + np.sqrt(0.08)
+    second = 2 * place - first + 2 * np.sqrt(0.08)
+    assert_allclose(place**2 - first * place, 0.04)
+    assert_allclose(sup_error(hinges([0, place], [first, second])).value, 0.04)
 
 
 def test_lines():

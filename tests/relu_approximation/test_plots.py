@@ -51,7 +51,7 @@ def test_fit_draws_the_net_in_relu_style_over_the_square():
         assert_allclose(line(ax, label).get_ydata(), y)
     assert line(ax, "_net").get_color() == activations.get("relu").color
     assert_allclose(line(ax, "_bends").get_xdata(), [0, 0.2, 0.6])
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("x", "y")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("x", "y, ŷ")
     assert plt.get_fignums() == [ax.figure.number]
 
 
@@ -72,7 +72,7 @@ def test_step_shows_net_residual_and_next_hinge():
     left, right = plots.step(hinges([0], [0.2]), bend=0.2).axes
     assert_allclose(line(left, "_next").get_xydata(), [(0.2, 0.04)])
     assert_allclose(line(right, "_next").get_xydata(), [(0.2, 0)], atol=1e-12)
-    assert {"next hinge: β = 0.2", "±0.04"} <= words(right)
+    assert {"next hinge: p = 0.2", "±0.04"} <= words(right)
     left, right = plots.step(GREEDY, before=hinges([0, 0.2], [0.2, 0.6])).axes
     assert "_next" not in [each.get_label() for each in right.lines]
     assert "dashed" in left.get_title(loc="left")
@@ -109,15 +109,15 @@ def test_curves_are_labelled_and_marked():
 
 def test_dips_mark_the_bottom_and_name_the_strip():
     x = np.linspace(0, 1, 101)
-    ax = plots.dips(x, {"α = 1": x**2 - x})
+    ax = plots.dips(x, {"m = 1": x**2 - x})
     assert_allclose(line(ax, "_marked").get_xydata(), [(0.5, -0.25)])
     assert any("0.08" in text for text in words(ax))
 
 
 def test_one_unit_marks_the_best_breakpoint():
-    beta = np.linspace(0, 1, 4)
+    places = np.linspace(0, 1, 4)
     errors = {"left": np.array([0.12, 0.06, 0.2, 0.5]), "right": np.array([0.5, 0.4, 0.3, 0.12])}
-    ax = plots.one_unit(beta, errors, 0.04)
+    ax = plots.one_unit(places, errors, 0.04)
     best = [each.get_xydata()[0] for each in ax.lines if each.get_label() == "_marked"]
     assert_allclose(best, [(1 / 3, 0.06), (1, 0.12)])
     assert {"left", "right", "allowed: 0.04"} <= words(ax)
@@ -132,12 +132,43 @@ def test_errors_are_on_log_axes_with_plain_ticks():
     assert {"a", "b", "0.04"} <= words(ax)
 
 
+def test_errors_are_drawn_by_a_students_function_and_named_in_its_colours():
+    def drawn(ax, sizes, errors):
+        ax.plot(sizes, errors, "o-")
+        ax.set(xlabel="mine", ylabel="my error")
+
+    named = {"a": ([1, 2], [0.1, 0.02]), "b": ([1, 2], [0.2, 0.1])}
+    ax = plots.errors(named, "N", [1, 2], draw=drawn)
+    assert_allclose([each.get_ydata() for each in ax.lines[::2]], [[0.1, 0.02], [0.2, 0.1]])
+    assert (ax.get_xlabel(), ax.get_ylabel(), words(ax)) == ("mine", "my error", {"a", "b"})
+    assert ax.lines[0].get_color() != ax.lines[2].get_color() == line(ax, "b").get_color()
+
+
+def test_alternative_texts_say_what_the_data_are():
+    label = plots.step(hinges([0], [0.4])).get_label()
+    assert "x = 0.2, where it is -0.04; at x = 1 it is 0.6" in label
+    x = np.linspace(0, 1, 5)
+    figure = plots.panels(x, {"left": {"a": x, "b": x**2}, "right": {"c": 2 * x}}, "output")
+    assert (
+        figure.get_label()
+        == "left: 1 straight lines of 2 curves; right: 1 straight lines of 1 curves"
+    )
+    figure = plots.curves(x, {"chord": x**2 - x}, plots.largest).figure
+    assert "chord: -0.25 at 0.5" in figure.get_label()
+    figure = plots.residuals(
+        {"best": best_net(1), "b": GREEDY}, {"best": sup_error(best_net(1)), "b": sup_error(GREEDY)}
+    )
+    assert (
+        "best, 0.05556 at x = 0, 0.3333, 0.6667, 1; b, 0.04 at x = 0.4, 0.8" in figure.get_label()
+    )
+
+
 def test_folded_teeth_keep_their_shapes_and_arches_their_names():
     x = np.linspace(0, 1, 5)
     teeth = [1 - np.abs(1 - 2 * x), np.array([0, 1, 0, 1, 0])]
     left, right = plots.folding(x, teeth, {"high": x - x**2, "low": (x - x**2) / 16}).axes
     for i, tooth in enumerate(teeth, start=1):
-        drawn = line(left, f"_t{i}").get_ydata()
+        drawn = line(left, f"_T{i}").get_ydata()
         assert_allclose(drawn - drawn.min(), tooth)
     high, low = (text.get_position()[1] for text in right.texts)
     assert words(right) == {"high", "low"} and high > 1 / 4 and low < 0
@@ -148,14 +179,17 @@ def test_trained_nets_show_every_seed_and_the_median():
     ax = plots.trained(found, best=[0.02, 0.006], polished=[0.03, 0.01])
     seeds = [each.get_ydata() for each in ax.lines if each.get_label() == "_seeds"]
     assert_allclose(seeds, list(found.values()))
-    assert_allclose(line(ax, "trained from random\n(median; ○ seeds)").get_ydata(), [0.2, 0.04])
+    medians = line(ax, "trained from random\n(median; ○ seeds in order)")
+    assert_allclose(medians.get_ydata(), [0.2, 0.04])
     assert_allclose(line(ax, "best possible").get_ydata(), [0.02, 0.006])
 
 
 def test_where_they_bend_counts_each_row():
-    ax = plots.where_they_bend({"seed 0": [], "seed 1": [0.2, 0.7]}, [0.1, 0.5, 0.9])
-    assert {"0", "2", "3", "bends"} <= words(ax)
-    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["best", "seed 1", "seed 0"]
+    rows = {"seed 0": [], "seed 1": [0.2, 0.7], "seed 2": [0.2, 0.2001, 0.2002, 0.7]}
+    ax = plots.where_they_bend(rows, [0.1, 0.5, 0.9])
+    assert {"0", "2", "3", "4, in 2 places", "bends"} <= words(ax)
+    ticks = [tick.get_text() for tick in ax.get_yticklabels()]
+    assert ticks == ["best", "seed 2", "seed 1", "seed 0"]
 
 
 # The explorer
@@ -195,7 +229,7 @@ def test_the_explorer_starts_with_the_assignments_net(explorer):
 
 def test_moving_a_slider_moves_the_net_and_reset_moves_it_back(explorer):
     first = explorer._picture.value, explorer.sentence
-    explorer.controls["beta2"].value = 0.3
+    explorer.controls["place2"].value = 0.3
     x, y = pictured(explorer)[0].get_data()
     assert_allclose(y, hinges([0, 0.3, 0.6], [0.2, 0.6, 0.8])(x))
     for ax in explorer.figure.axes:
@@ -224,7 +258,7 @@ def test_show_optimum_sets_the_best_net_of_the_sliders_in_use(explorer, units):
     assert len(pictured(explorer)[2].get_xdata()) == 2 * units + 2
     assert f"sup error {1 / (2 * (2 * units + 1) ** 2):.4f}" in explorer.sentence
     for i in range(1, MOST_UNITS + 1):
-        for name in (f"beta{i}", f"alpha{i}"):
+        for name in (f"place{i}", f"slope{i}"):
             assert explorer.controls[name].layout.display == ("" if i <= units else "none")
 
 
