@@ -1,6 +1,6 @@
 """Bounds on the gradient of a multilayer perceptron, layer by layer, for one example.
 
-The bounds are those of Li's lecture slides (CMPT 726, 2022), with the lower one put right:
+The bounds are those of Mo Chen's lecture slides (CMPT 726, 2022), with the lower one put right:
 
     z⁽ˡ⁾ = W⁽ˡ⁾ a⁽ˡ⁻¹⁾ + b⁽ˡ⁾,   a⁽ˡ⁾ = σ(z⁽ˡ⁾) for l < L,   ŷ = z⁽ᴸ⁾,
     ∂L/∂W⁽ˡ⁾ = δ⁽ˡ⁾ a⁽ˡ⁻¹⁾ᵀ,   δ⁽ˡ⁾ = D⁽ˡ⁾ W⁽ˡ⁺¹⁾ᵀ δ⁽ˡ⁺¹⁾,   δ⁽ᴸ⁾ = ∂L/∂ŷ.
@@ -53,12 +53,12 @@ def gradient_norms(weights: Layers, passed: Trace, output_gradient: NDArray) -> 
 
 
 def largest_stretch(A: NDArray) -> float:
-    """Return the largest ‖Av‖ over unit vectors v: A's largest singular value."""
+    """Return the largest ‖Au‖ over unit vectors u: A's largest singular value."""
     return float(np.linalg.svdvals(A)[0])
 
 
 def smallest_stretch(A: NDArray) -> float:
-    """Return the smallest ‖Av‖ over unit vectors v: A's smallest singular value, 0 for a wide A."""
+    """Return the smallest ‖Au‖ over unit vectors u: A's smallest singular value, 0 for a wide A."""
     full = np.linalg.matrix_rank(A) == A.shape[1]
     return float(np.linalg.svdvals(A)[-1]) if full else 0.0
 

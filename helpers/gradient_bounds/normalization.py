@@ -1,7 +1,8 @@
 """Layer normalisation as the lecture slides define it, and gradients through normalised layers.
 
-Ba, Kiros and Hinton (2016); the slides (Li, CMPT 726, 2022) write, with z̄ the mean of z,
-√n / ‖z − z̄ 1‖ · diag(v) (z − z̄ 1) + u: PyTorch's `nn.LayerNorm` with weight v, bias u and `eps=0`.
+Ba, Kiros and Hinton (2016); the slides (Mo Chen, CMPT 726, 2022) write, with z̄ the mean of z,
+√n / ‖z − z̄ 1‖ · diag(v) (z − z̄ 1) + u: PyTorch's `nn.LayerNorm` with `eps=0`, its weight the
+scale v and its bias the shift u.
 """
 
 from collections.abc import Sequence
@@ -12,11 +13,11 @@ from numpy.typing import NDArray
 from helpers import activations
 
 
-def layer_norm(z: NDArray, v: NDArray | float = 1.0, u: NDArray | float = 0.0) -> NDArray:
-    """Return z normalised along its last axis, scaled by v and shifted by u; no row is constant."""
+def layer_norm(z: NDArray, scale: NDArray | float = 1.0, shift: NDArray | float = 0.0) -> NDArray:
+    """Return z normalised along its last axis, scaled and shifted; no row is constant."""
     centred = z - z.mean(-1, keepdims=True)
     norm = np.linalg.norm(centred, axis=-1, keepdims=True)
-    return v * (np.sqrt(z.shape[-1]) * centred / norm) + u
+    return scale * (np.sqrt(z.shape[-1]) * centred / norm) + shift
 
 
 def layer_norm_jacobian(z: NDArray) -> NDArray:

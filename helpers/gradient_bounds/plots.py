@@ -1,4 +1,7 @@
-"""Figures of notebook 05: bounds on the gradient, singular values, training from five starts."""
+"""Figures of notebook 05: bounds on the gradient, singular values, training from five starts.
+
+A figure's label, which `show` takes as its alternative text, is made from the data drawn.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,11 +44,11 @@ def circle_to_ellipse(A: NDArray) -> Axes:
     angle = np.linspace(0, 2 * np.pi, 241)
     circle = np.stack([np.cos(angle), np.sin(angle)])
     U, s, Vt = np.linalg.svd(A)
-    signs = np.where(U[0] < 0, -1, 1)  # u and v may change sign together: point to the right
+    signs = np.where(U[0] < 0, -1, 1)  # q and p may change sign together: point to the right
     image = f"its image, half axes {s[0]:.2f} and {s[1]:.2f}"
     panels = {
-        "unit circle": (circle, Vt.T * signs, "$v_{}$"),
-        image: (A @ circle, U * s * signs, "$\\sigma_{0} u_{0}$"),
+        "unit circle": (circle, Vt.T * signs, "$p_{}$"),
+        image: (A @ circle, U * s * signs, "$\\sigma_{0} q_{0}$"),
     }
     _, axes = plt.subplots(1, 2, figsize=(7.2, 3.6))
     plt.setp(axes, aspect="equal", xlabel="first coordinate", ylabel="second coordinate")
@@ -59,7 +62,7 @@ def circle_to_ellipse(A: NDArray) -> Axes:
             ax.text(*place, name.format(k + 1), color=text_color(color), ha="center", va="center")
     ax.plot(*(s[0] * circle), color=GREY, linestyle=":", linewidth=1.2)
     ax.text(0.4 * s[0], -1.1 * s[0], "radius $\\sigma_1$", color=GREY)
-    return ax
+    return _said(ax, f"The unit circle and {image}: an ellipse, inside the circle of radius σ₁.")
 
 
 def by_layer(
@@ -80,7 +83,7 @@ def by_layer(
             ax.text(zero[0], 0.04, "exactly 0", color=hue, transform=floor)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend()
-    return ax
+    return _said(ax, f"By layer, from the first to the last: {_ends(series)}.")
 
 
 def panels(
@@ -95,7 +98,8 @@ def panels(
     for ax in axes[1:]:
         ax.get_legend().remove()
         ax.set_ylabel("")
-    return ax
+    told = [f"{title}: {_ends(series)}" for title, series in contents.items()]
+    return _said(ax, f"By layer, from the first to the last. {'. '.join(told)}.")
 
 
 def losses_by_layer(at_weights: NDArray, at_slopes: NDArray) -> Axes:
@@ -109,7 +113,8 @@ def losses_by_layer(at_weights: NDArray, at_slopes: NDArray) -> Axes:
     ax.set_ylim(0, 1.45 * (at_weights + at_slopes).max())
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(loc="upper left")
-    return ax
+    lost = f"{at_weights.mean():.2f} powers of ten at W and {at_slopes.mean():.2f} at D"
+    return _said(ax, f"Stacked bars, one for each of {len(layer)} layers: on average {lost}.")
 
 
 def depth_grid(depths: Sequence[int], results: Mapping[str, Mapping[str, Sequence]]) -> Axes:
@@ -122,18 +127,24 @@ def depth_grid(depths: Sequence[int], results: Mapping[str, Mapping[str, Sequenc
             ax.plot(depths, true, color=shade, label=name)
             ax.plot(depths, upper, color=shade, linestyle=":", marker="^", markersize=3.5)
         ax.set(yscale="log", title=style["label"])
-        _label_at_the_right(ax, depths, 1.55)
+        _label_at_the_right(ax, depths)
     plt.setp(axes[-1], xlabel="number of layers $L$")
     plt.setp(axes[:, 0], ylabel=GRADIENT.replace("(l)", "(1)"))
     names = "true gradient", "upper bound"
     axes[0, 0].legend(axes[0, 0].lines[:2], names, loc="lower left", fontsize="small")
-    return ax
+    told = [
+        f"{unit_style(unit)['label']}, {name}: {curves[0][-1]:.1g} and {curves[1][-1]:.1g}"
+        for unit, settings in results.items()
+        for name, curves in settings.items()
+    ]
+    return _said(ax, f"Gradient and upper bound at {depths[-1]} layers. {'; '.join(told)}.")
 
 
-def ratio_histogram(lower: ArrayLike, upper: ArrayLike) -> Axes:
+def ratio_histogram(lower: NDArray, upper: NDArray) -> Axes:
     """Draw how log₁₀ of lower and upper bound / gradient are spread; −16 stands for all below."""
     ax = plt.subplots()[1]
-    lower, upper = np.maximum(lower, -15.75), np.asarray(upper)
+    span = [f"from {side.min():.1f} to {side.max():.1f}" for side in (lower, upper)]
+    lower = np.maximum(lower, -15.75)
     bins = np.arange(-16, np.ceil(upper.max()) + 0.25, 0.5).tolist()
     ax.hist(lower, bins=bins, color=BLUE, label="lower bound")
     ax.hist(upper, bins=bins, label="upper bound", **HATCHED)
@@ -142,12 +153,14 @@ def ratio_histogram(lower: ArrayLike, upper: ArrayLike) -> Axes:
     ticks = np.arange(-16, bins[-1] + 1, 4)
     ax.set_xticks(ticks, ["≤ −16", *(f"{tick:g}".replace("-", "−") for tick in ticks[1:])])
     ax.legend()
-    return ax
+    told = f"lower bounds {span[0]}, upper bounds {span[1]}"
+    return _said(ax, f"Histograms of the logarithm of bound / gradient: {told}.")
 
 
 def drawn_and_law(drawn: Mapping[tuple[int, int], NDArray]) -> Axes:
     """Draw histograms of singular values by (fan_in, fan_out), variance 1/fan_in, under the law."""
     _, axes = plt.subplots(1, len(drawn), figsize=(3.2 * len(drawn), 3.0), squeeze=False)
+    told = []
     for ax, ((n, m), values) in zip(axes[0], drawn.items(), strict=True):
         low, high = spectra.edges(n, m, 1 / n)
         ax.hist(
@@ -157,8 +170,10 @@ def drawn_and_law(drawn: Mapping[tuple[int, int], NDArray]) -> Axes:
         ax.plot(s, spectra.density(s, n, m, 1 / n), color="black", label="law")
         ax.plot([values.min(), values.max()], [0, 0], "|", c=ORANGE, ms=14, clip_on=False)
         ax.set(xlabel="singular value", title=f"{m}×{n}", ylabel="density")
+        found = f"drawn from {values.min():.2f} to {values.max():.2f}"
+        told.append(f"{m}×{n}: {found}, law from {low:.2f} to {high:.2f}")
     axes[0, len(drawn) // 2].legend()
-    return ax
+    return _said(ax, f"Histograms of singular values under the law. {'; '.join(told)}.")
 
 
 def product_spectra(products: Mapping[str, NDArray]) -> Axes:
@@ -166,15 +181,23 @@ def product_spectra(products: Mapping[str, NDArray]) -> Axes:
     curves: dict[str, NDArray] = {}
     for label, values in products.items():
         curves |= {f"{label}, largest": values[:, :1], f"{label}, median": values}
-    ax = medians_and_ranges(1 + np.arange(len(values)), curves, yscale="log", ylim=(1e-12, 30))
+    x = 1 + np.arange(len(values))
+    ax = medians_and_ranges(x, curves, yscale="log", ylim=(1e-12, 30))
     ax.set(xlabel="number of layers multiplied", ylabel="singular value of the product")
     return ax
 
 
 def medians_and_ranges(
-    x: NDArray, curves: Mapping[str, NDArray], ax: Axes | None = None, **settings: Any
+    x: NDArray,
+    curves: Mapping[str, NDArray],
+    ax: Axes | None = None,
+    direct: bool = True,
+    **settings: Any,
 ) -> Axes:
-    """Draw the median and range of each name's values (T, runs) against T steps or layers x."""
+    """Draw the median and range of each name's values (T, runs) against T steps or layers x.
+
+    Labels stand beside the lines' ends or, unless `direct`, in a legend.
+    """
     ax = axes_or_new(ax)
     for k, (name, values) in enumerate(curves.items()):
         look = STARTS.get(name, LOOKS[k % len(LOOKS)])
@@ -182,26 +205,55 @@ def medians_and_ranges(
         low, high = values.min(1), values.max(1)
         ax.fill_between(x, low, high, color=look["color"], alpha=0.13, linewidth=0)
     ax.set(**settings)
-    _label_at_the_right(ax, x, 4.2 if ax.get_xscale() == "log" else 1.4)
-    return ax
+    if direct:
+        _label_at_the_right(ax, x)
+    else:
+        ax.set_xlim(x[0], x[-1])
+        ax.legend()
+    return _said(ax, f"Medians and ranges; at the right end {_last(curves)}.")
+
+
+def range_panels(
+    x: NDArray, contents: Mapping[str, Mapping[str, NDArray]], **settings: Any
+) -> Axes:
+    """Draw `medians_and_ranges` once for each title, side by side, with one scale."""
+    count = len(contents)
+    _, axes = plt.subplots(1, count, figsize=(1.5 + 3.9 * count, 3.5), sharey=True)
+    for ax, (title, curves) in zip(axes, contents.items(), strict=True):
+        medians_and_ranges(x, curves, ax, title=title, **settings)
+    for ax in axes[1:]:
+        ax.set_ylabel("")
+    told = [f"{title}: {_middles(curves)}" for title, curves in contents.items()]
+    return _said(ax, f"Medians, from the left end to the right one. {'. '.join(told)}.")
 
 
 def weight_decay(
-    steps: NDArray, products: Mapping[str, NDArray], tested: Mapping[str, NDArray]
+    steps: NDArray,
+    products: Mapping[str, NDArray],
+    gradients: Mapping[str, NDArray],
+    tested: Mapping[str, NDArray],
 ) -> Axes:
-    """Draw products of the layers' σ_max and test losses, (T, seeds) each, against T steps."""
-    _, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.6))
-    medians_and_ranges(steps, products, left, xlabel="step", yscale="log")
-    left.set_ylabel("$\\prod_l\\, \\sigma_{\\max}(W^{(l)})$")
-    return medians_and_ranges(steps, tested, right, xlabel="step", ylabel="test loss")
+    """Draw products of σ_max, gradients and test losses, (T, seeds) each, against T steps."""
+    _, axes = plt.subplots(1, 3, figsize=(12.6, 3.4))
+    quantities = {
+        "$\\prod_l\\, \\sigma_{\\max}(W^{(l)})$": products,
+        "largest $\\|\\partial\\ell/\\partial W^{(1)}\\|$ of a test point": gradients,
+        "test loss": tested,
+    }
+    for ax, (title, curves) in zip(axes, quantities.items(), strict=True):
+        medians_and_ranges(steps, curves, ax, xlabel="step", title=title)
+    axes[0].set_yscale("log")
+    told = zip(("product", "largest gradient", "test loss"), quantities.values(), strict=True)
+    ends = [f"{name} {_last(curves)}" for name, curves in told]
+    return _said(ax, f"Through training, at the end: {'; '.join(ends)}.")
 
 
-def loss_curves(losses: Mapping[str, NDArray]) -> Axes:
+def loss_curves(losses: Mapping[str, NDArray], **settings: Any) -> Axes:
     """Draw the median and range of losses (steps + 1, seeds); diverged runs count as infinite."""
     finite = {name: np.where(np.isfinite(run), run, 1e12) for name, run in losses.items()}
     step = 1 + np.arange(len(next(iter(losses.values()))))
     ax = medians_and_ranges(step, finite, xscale="log", yscale="log")
-    ax.set(xlabel="step + 1", ylabel="training loss")
+    ax.set(**{"xlabel": "step + 1", "ylabel": "training loss", **settings})
     return ax
 
 
@@ -242,6 +294,7 @@ def histogram_grid(
     """Draw histograms of the middle 94 % of all values, an outline a time and a panel a name."""
     figure, axes = plt.subplots(1, len(values), figsize=(2.0 * len(values), 2.6))
     looks = [(SHADE, "-", 3.2), (BLUE, "-", 1.8), (ORANGE, "--", 1.8)]
+    told = []
     for ax, (name, samples) in zip(axes, values.items(), strict=True):
         finite = [sample[np.isfinite(sample)].ravel() for sample in samples]
         low, high = np.quantile(np.concatenate(finite), [0.03, 0.97])
@@ -251,13 +304,34 @@ def histogram_grid(
             share = np.histogram(sample, bins)[0] / max(len(sample), 1)
             ax.stairs(share, bins, color=color, linestyle=style, linewidth=width, label=time)
         ax.set(title=name, xlabel=xlabel, ylim=(0, None))
+        spread = " to ".join(f"{np.std(sample):.2g}" for sample in (finite[0], finite[-1]))
+        told.append(f"{name}, deviation from {spread}, exactly 0 {np.mean(finite[-1] == 0):.0%}")
     axes[0].set_ylabel("share of the values")
     figure.legend(handles=axes[0].patches, loc="outside upper right", ncols=len(times))
+    return _said(ax, f"Histograms from {times[0]} to {times[-1]}: {'; '.join(told)}.")
+
+
+def _label_at_the_right(ax: Axes, x: Sequence | NDArray) -> None:
+    """Let the axis end with the lines, and label them beyond it."""
+    ax.set_xlim(x[0], x[-1])
+    label_lines(ax)
+
+
+def _said(ax: Axes, sentence: str) -> Axes:
+    """Return the axes; the sentence becomes their figure's alternative text."""
+    ax.figure.set_label(sentence)
     return ax
 
 
-def _label_at_the_right(ax: Axes, x: Sequence | NDArray, room: float) -> None:
-    """Label the lines beside their ends; the axis goes on to `room` times the last of the x."""
-    ax.set_xlim(x[0], room * x[-1])
-    ax.set_xticks([tick for tick in ax.get_xticks() if x[0] <= tick <= x[-1]])
-    label_lines(ax)
+def _ends(series: Mapping[str, ArrayLike]) -> str:
+    return ", ".join(
+        f"{name} {np.ravel(v)[0]:.2g} to {np.ravel(v)[-1]:.2g}" for name, v in series.items()
+    )
+
+
+def _middles(curves: Mapping[str, NDArray]) -> str:
+    return _ends({name: np.median(values, 1) for name, values in curves.items()})
+
+
+def _last(curves: Mapping[str, NDArray]) -> str:
+    return ", ".join(f"{name} {np.median(values[-1]):.2g}" for name, values in curves.items())

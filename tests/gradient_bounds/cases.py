@@ -32,11 +32,11 @@ UPPER = {"name": "upper_bound", "first": 1, "slope": "np.abs(slopes[k-1]).max()"
 LOWER = {"name": "lower_bound", "first": 1, "slope": "np.abs(slopes[k-1]).min()",
          "stretch": "(s[-1] if len(weights[k]) <= len(weights[k][0]) else 0)"}  # fmt: skip
 NORM = """
-def layer_norm(z, v, u):
+def layer_norm(z, scale, shift):
     out = np.empty_like(z)
     for i, row in enumerate(z):
         c = row - row.mean()
-        out[i] = v * c / {spread} + u
+        out[i] = scale * c / {spread} + shift
     return out
 """
 LOSS = "def regularised_loss(losses, weights, biases, decay):\n    "
@@ -89,11 +89,11 @@ RIGHT = {
     ],
     "layer_norm": [
         NORM.format(spread="np.sqrt((c**2).mean())"),
-        "def layer_norm(z, v, u):\n    m, s = z.mean(-1)[:, None], z.std(-1)[:, None]\n"
-        "    return (z - m) / s * v + u",
-        "def layer_norm(z, v, u):\n    ln = torch.nn.LayerNorm(z.shape[1], eps=0,\n"
+        "def layer_norm(z, scale, shift):\n    m, s = z.mean(-1)[:, None], z.std(-1)[:, None]\n"
+        "    return (z - m) / s * scale + shift",
+        "def layer_norm(z, scale, shift):\n    ln = torch.nn.LayerNorm(z.shape[1], eps=0,\n"
         "        elementwise_affine=False, dtype=torch.float64)\n"
-        "    return ln(torch.from_numpy(z)).numpy() * v + u",
+        "    return ln(torch.from_numpy(z)).numpy() * scale + shift",
     ],
 }  # fmt: skip
 
@@ -154,7 +154,7 @@ WRONG = {
         (NORM.format(spread="np.sqrt((c**2).mean() + 1e-12)"), "expected"),
         (NORM.format(spread="c.std(ddof=1)"), "n − 1"),
         ("from helpers.gradient_bounds.normalization import layer_norm", "it uses"),
-        ("def layer_norm(z, v, u):\n    z -= z.mean(1, keepdims=True)\n"
-         "    return v * z / z.std(1, keepdims=True) + u", "changed its input"),
+        ("def layer_norm(z, scale, shift):\n    z -= z.mean(1, keepdims=True)\n"
+         "    return scale * z / z.std(1, keepdims=True) + shift", "changed its input"),
     ],
 }  # fmt: skip

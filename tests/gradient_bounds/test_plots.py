@@ -64,7 +64,7 @@ def test_depth_grid_draws_gradient_and_bound_for_every_setting():
 
 
 def test_ratio_histogram_counts_every_network_on_its_side():
-    ax = plots.ratio_histogram([-200.0, -3.2, -0.1], [0.3, 4.0])
+    ax = plots.ratio_histogram(np.array([-200.0, -3.2, -0.1]), np.array([0.3, 4.0]))
     left = [p for p in ax.patches if p.get_x() < 0 and p.get_height() > 0]
     right = [p for p in ax.patches if p.get_x() >= 0 and p.get_height() > 0]
     assert sum(p.get_height() for p in left) == 3
@@ -121,11 +121,19 @@ def test_pictures_of_training(trained):
 def test_weight_decay_shows_medians_of_both(trained):
     history = trained[0]["right"]
     losses = history.losses[history.steps]
-    ax = plots.weight_decay(history.steps, {"a": losses + 1}, {"a": losses})
-    left, right = ax.figure.axes
-    assert_allclose(left.lines[0].get_ydata(), np.median(losses + 1, 1))
-    assert_allclose(right.lines[0].get_ydata(), np.median(losses, 1))
-    assert (left.get_yscale(), right.get_yscale()) == ("log", "linear")
+    ax = plots.weight_decay(history.steps, *({"a": losses + k} for k in (2, 1, 0)))
+    for k, drawn in enumerate(ax.figure.axes[::-1]):
+        assert_allclose(drawn.lines[0].get_ydata(), np.median(losses + k, 1))
+    assert [drawn.get_yscale() for drawn in ax.figure.axes] == ["log", "linear", "linear"]
+    assert f"test loss a {np.median(losses[-1]):.2g}" in ax.figure.get_label()
+
+
+def test_lines_end_where_the_axis_ends_with_their_labels_beyond_it():
+    curves = {"a": np.ones((4, 3)), "b": np.full((4, 3), 2.0)}
+    ax = plots.range_panels(np.arange(4), {"left": curves, "right": curves}, ylabel="loss")
+    assert [drawn.get_title() for drawn in ax.figure.axes] == ["left", "right"]
+    assert ax.get_xlim() == (0, 3) and {text.get_text() for text in ax.texts} == {"a", "b"}
+    assert "left: a 1 to 1, b 2 to 2" in ax.figure.get_label()
 
 
 class WithFigure(Explorer):

@@ -5,7 +5,8 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from helpers.gradient_bounds import toy
+from helpers import activations
+from helpers.gradient_bounds import bounds, toy
 from helpers.initialization import constant, draw_stack, kaiming_normal
 
 WIDTHS = (2, 12, 12, 12, 1)
@@ -80,6 +81,36 @@ def test_evaluate_gives_the_hidden_activations_and_the_logits(data):
     assert_allclose(hidden[0][1], first)
 
 
+@pytest.mark.parametrize("normalised", ["batch", "layer"])
+def test_normalised_training_is_pytorchs_at_each_runs_rate(data, normalised):
+    weights, (x, y) = he(1.0, (2, 5, 4, 1), seeds=2), map(torch.tensor, data)
+    history = toy.train(weights, data, lr=[0.1, 0.3], steps=1, record=[1], normalised=normalised)
+    for run, rate in enumerate((0.1, 0.3)):
+        Ws = [torch.tensor(W[run], requires_grad=True) for W in weights]
+        a = x
+        for W in Ws[:-1]:
+            z = a @ W.T
+            over = {"batch": 0, "layer": 1}[normalised]
+            spread = (z.var(over, correction=0, keepdim=True) + 1e-5).sqrt()
+            a = torch.relu((z - z.mean(over, keepdim=True)) / spread)
+        logits = (a @ Ws[-1].T)[:, 0]
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, y)
+        assert history.losses[0, run] == pytest.approx(loss.item(), rel=1e-9)
+        for W, G, ended in zip(Ws, torch.autograd.grad(loss, Ws), history.weights, strict=True):
+            assert_allclose(ended[0, run], (W - rate * G).detach(), rtol=1e-8, atol=1e-12)
+
+
+def test_gradient_norms_are_those_of_each_point_alone(data):
+    weights, (x, y) = he(1.0, (2, 5, 4, 1), seeds=2), data
+    biases = [np.full(W.shape[:2], 0.1) for W in weights]
+    norms = toy.gradient_norms(weights, biases, data)
+    for run, point in ((0, 3), (1, 60)):
+        Ws, bs = [W[run] for W in weights], [b[run] for b in biases]
+        passed = bounds.forward(Ws, x[point], "relu", bs)
+        error = activations.sigmoid(passed.output) - y[point]
+        assert norms[run, point] == pytest.approx(bounds.gradient_norms(Ws, passed, error)[0])
+
+
 def test_largest_difference_is_that_of_any_two_neurons():
     W = np.random.default_rng(0).normal(size=(4, 5, 3))
     pairs = np.abs(W[:, :, None] - W[:, None]).max((1, 2, 3))
@@ -101,7 +132,7 @@ def test_neurons_that_start_equal_stay_equal(data, value, unit):
 def test_starts_trained_side_by_side_end_as_each_would_alone(data):
     starts = {"small": he(0.25), "right": he(1.0)}
     settings = {"lr": 0.2, "steps": 30, "record": [0, 30], "test": data}
-    histories = toy.train_each(starts, data, decays=[0.0, 0.01], **settings)
+    histories = toy.train_each(starts, data, decay=[0.0, 0.01], **settings)
     for (name, start), decay in zip(starts.items(), (0.0, 0.01), strict=True):
         alone, ours = toy.train(start, data, decay=decay, **settings), histories[name]
         assert_allclose(ours.losses, alone.losses)
@@ -127,9 +158,20 @@ def test_weight_decay_keeps_singular_values_and_the_gap_small():
     few, test = (toy.circles(n, np.random.default_rng(n), 0.3, 0.1) for n in (40, 1000))
     starts = dict.fromkeys(("without", "with"), he(1.0, (2, 24, 24, 1), seeds=2))
     settings = {"lr": 0.2, "steps": 400, "record": [0, 400], "test": test}
-    plain, decayed = toy.train_each(starts, few, decays=[0.0, 0.01], **settings).values()
+    plain, decayed = toy.train_each(starts, few, decay=[0.0, 0.01], **settings).values()
     for loose, held in zip(plain.weights, decayed.weights, strict=True):
         assert np.linalg.svdvals(held[-1])[:, 0].max() < np.linalg.svdvals(loose[-1])[:, 0].min()
     gaps = [(run.test_losses[-1] - run.losses[-1]) for run in (plain, decayed)]
     assert gaps[1].max() < 0.5 * gaps[0].min()
     assert decayed.test_losses[-1].max() < plain.test_losses[-1].min()
+
+
+def test_normalisation_makes_good_for_a_start_that_is_too_small(data):
+    start = he(0.5, (3, *[16] * 10, 1), seeds=2)
+    with_one = np.column_stack([data[0], np.ones(100)]), data[1]
+    ends = {}
+    for kind, rate in (("", 0.3), ("batch", 0.3), ("layer", 0.03)):
+        run = toy.train(start, with_one, lr=rate, steps=100, record=[0], normalised=kind)
+        ends[kind] = run.losses[-1]
+    assert_allclose(ends[""], np.log(2), atol=1e-3)
+    assert ends["batch"].max() < 0.05 and ends["layer"].max() < 0.6
