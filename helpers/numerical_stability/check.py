@@ -22,7 +22,7 @@ from helpers import activations, drawn, initialization
 from helpers.differences import Finding, as_array, describe, malformed, wrong
 from helpers.judge import Checklist, Given, Task, each
 from helpers.networks import mlp
-from helpers.numerical_stability import gradients
+from helpers.numerical_stability import depth, gradients
 
 checklist = Checklist("4 · Numerical stability and initialisation", torch=True)
 progress = checklist.progress
@@ -120,7 +120,7 @@ MODELS = (
     *((400, 2, 900, 1e7, 1e8, 2.0, 5.0), (400, 2, 3, 1e-7, 1e-8, 2.0, 5.0)),  # huge and tiny
 )
 log_variance = checklist.exercise(
-    "4.2 The variance in logarithms",
+    "4.4 The variance in logarithms",
     Task(
         LOGS,
         {"models": each(_model, *MODELS)},
@@ -251,7 +251,7 @@ SAMPLE_MISTAKES = {
 }
 WIDE, NARROW = (5, 3, 24, 0.35, 3.0, 20.0, 0.04), (3, 2, 1, 3.0, 0.15, 0.04, 20.0)
 sample_gradient = checklist.exercise(
-    "4.3 Sample the gradient",
+    "4.5 Sample the gradient",
     Task(
         _sampler(),
         {"models": each(_model, WIDE, NARROW, (5, 2, 1, 2, 3, 5, 11), seeded=True)},
@@ -341,7 +341,7 @@ GRADIENTS = (
     (-12, (2, 6), 0, np.float32),
 )
 plot_magnitudes = checklist.exercise(
-    "4.4 A histogram of magnitudes",
+    "4.6 A histogram of magnitudes",
     Task(
         _histogram(lambda g: np.log10(np.abs(g))),
         {"gradients": each(_magnitudes, *GRADIENTS)},
@@ -435,7 +435,7 @@ NETWORKS: tuple[tuple, ...] = (
     (partial(mlp, [3] * 9, "sigmoid"), 0.4),  # its gradients vanish
 )
 layer_gradients = checklist.exercise(
-    "4.5 The size of each layer's gradient",
+    "4.8 The size of each layer's gradient",
     Task(
         _sizes(),
         {"networks": each(_problem, *NETWORKS)},
@@ -500,15 +500,15 @@ def _initialiser(name: str, c: int) -> Task:
         words = "rng.normal takes the standard deviation, not the variance."
         variances[words] = lambda i, o: right(i, o) ** 2
     else:
-        words = "The half-width misses a factor √3: U(−d, d) has variance d²/3."
+        words = "The half-width misses a factor √3: U(−h, h) has variance h²/3."
         variances[words] = lambda i, o: right(i, o) / 3
-        words = "The interval is d wide; it should reach from −d to d."
+        words = "The interval is h wide; it should reach from −h to h."
         variances[words] = lambda i, o: right(i, o) / 4
     mistakes = {sentence: _weights(normal, variance) for sentence, variance in variances.items()}
     other = "uniform; normal" if normal else "normal; uniform"
     mistakes[f"These entries are {other} ones are asked for."] = _weights(not normal, right)
     if not normal:
-        mistakes["The entries run from 0 upwards, not from −d to d."] = _weights(False, right, 0.0)
+        mistakes["The entries run from 0 upwards, not from −h to h."] = _weights(False, right, 0.0)
     return Task(
         _weights(normal, right),
         {"fans": each(_fans, *FANS)},
@@ -525,7 +525,7 @@ def _initialiser(name: str, c: int) -> Task:
 
 
 xavier = checklist.exercise(
-    "4.6 Xavier's weights", _initialiser("xavier_normal", 2), _initialiser("xavier_uniform", 2)
+    "4.11 Xavier's weights", _initialiser("xavier_normal", 2), _initialiser("xavier_uniform", 2)
 )
 
 
@@ -542,7 +542,7 @@ def _meets_xavier(received: NDArray, given: Given) -> None:
 
 
 sigmoid_map = checklist.exercise(
-    "4.7 Scale and shift of the sigmoid",
+    "4.12 Scale and shift of the sigmoid",
     Task(
         lambda: (4.0, -2.0),
         {"no argument": lambda rng: ()},
@@ -591,7 +591,7 @@ SAMPLES = (
 )
 SIGNS = (1, 5), (-1, 5), (1, 1)
 relu_moments = checklist.exercise(
-    "4.8 What ReLU leaves of a variance",
+    "4.15 What ReLU leaves of a variance",
     Task(
         _ratios(),
         {
@@ -606,7 +606,7 @@ relu_moments = checklist.exercise(
 
 
 kaiming = checklist.exercise(
-    "4.9 Kaiming's weights", _initialiser("kaiming_normal", 4), _initialiser("kaiming_uniform", 4)
+    "4.16 Kaiming's weights", _initialiser("kaiming_normal", 4), _initialiser("kaiming_uniform", 4)
 )
 
 
@@ -652,7 +652,7 @@ SIGNALS = (
     *(("softplus", 0.5, 3, 5), ("sigmoid", 1.6, 1, 2000), ("tanh", 1.5, 4, 500, np.float32)),
 )
 predicted_squares = checklist.exercise(
-    "4.10 Predict the mean square",
+    "4.17 Predict the mean square",
     Task(
         _squares(),
         {"signals": each(_signal, *SIGNALS)},
@@ -664,5 +664,52 @@ predicted_squares = checklist.exercise(
         },
         rtol=2e-5,
         atol=0,
+    ),
+)
+
+
+GRID = np.linspace(-12, 12, 4801)
+WEIGHTS = np.exp(-(GRID**2) / 2) / np.exp(-(GRID**2) / 2).sum()
+
+
+def _mean(values: NDArray) -> float:
+    return float(WEIGHTS @ values)
+
+
+def _unit(rng: Generator, name: str, shift: float = 0.0) -> Given:
+    """Return a unit, scaled inside and outside, and shifted."""
+    inner, outer = np.round(rng.uniform([0.7, 1.5], [1.4, 3.0]), 2)
+    value: Callable = activations.get(name).value if name != "cube" else lambda z: 0.2 * z**3
+    said = f"sigma(z) = {outer} {name}({inner} z) + {shift}"
+    return Given((lambda z: outer * value(inner * np.asarray(z)) + shift,), said=said)
+
+
+GAIN_MISTAKES: dict[str, Callable] = {
+    "That is √κ, as PyTorch gives it; n Var W is asked for.": lambda e: 1 / np.sqrt(e(2)),
+    "That is E[σ(z)²]; the gain has to undo it.": lambda e: e(2),
+    "The mean of σ counts, too: take E[σ(z)²], not the variance.": lambda e: 1 / (e(2) - e(1) ** 2),
+    "That is E[σ(z)]², the square of the mean.": lambda e: 1 / max(e(1) ** 2, 1e-12),
+    "The weights have to add up to 1: a factor √(2π) is off.": lambda e: (
+        1 / e(2) / np.sqrt(2 * np.pi)
+    ),
+    "2 is ReLU's gain; any unit may come.": lambda e: 2.0,
+}
+
+gain_for = checklist.exercise(
+    "4.19 A gain for any unit",
+    Task(
+        lambda sigma: 1 / _mean(sigma(GRID) ** 2),
+        {
+            "units": each(_unit, ("relu",), ("tanh",), ("swish",), ("gelu",), ("leaky_relu",)),
+            "shifted": each(_unit, ("sigmoid", -1.5), ("softplus", 2.0)),
+            "far out": each(_unit, ("cube",)),
+        },
+        {
+            sentence: lambda sigma, f=f: f(lambda power: _mean(sigma(GRID) ** power))
+            for sentence, f in GAIN_MISTAKES.items()
+        },
+        rtol=1e-3,
+        atol=0,
+        forbidden=[(depth, "gain_of")],
     ),
 )

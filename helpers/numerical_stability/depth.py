@@ -1,13 +1,14 @@
 """A signal through many layers: real random networks, and what mean-field theory predicts.
 
 Notebook 04 sends a random input forward and a random gradient backward through layers of equal
-width and follows the mean squares of a⁽ˡ⁾ and δ⁽ˡ⁾. A layer is known by its unit and its gain.
+width and follows the mean squares of a⁽ˡ⁾ and δ⁽ˡ⁾, or the cosine of two inputs. A layer is known
+by its unit and its gain, and a residual one, a + branch · W σ(a), by its branch as well.
 
 Theory: Poole et al. 2016 and Schoenholz et al. 2017 for wide layers, Hanin and Nica 2020 for the
 spread that a finite width brings.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from helpers import activations
 
-Pair = tuple[str, float]  # a unit's name and a gain
+Pair = tuple[str, float] | tuple[str, float, float]  # a unit's name, a gain, perhaps a branch
 GAINS = {"xavier": 1.0, "kaiming": 2.0}  # n Var W where n_in = n_out = n
 
 _T = np.linspace(-10, 10, 2001)[:-1] + 10 / 2000  # midpoints: symmetric about 0, never 0
@@ -61,6 +62,37 @@ def gaussian_moment(unit: str, variance: float, slope: bool = False) -> float:
     return float(_PHI @ function(np.sqrt(variance) * _T) ** 2)
 
 
+def gain_of(sigma: Callable[[NDArray], NDArray]) -> float:
+    """Return the gain with which E[z²] stays 1 from layer to layer: 1 / E[σ(t)²], t ~ N(0, 1)."""
+    return float(1 / (_PHI @ sigma(_T) ** 2))
+
+
+def cosines(unit: str, gain: float, depth: int, start: float) -> NDArray:
+    """Return what theory predicts for the cosine of two inputs, of mean square 1, (depth + 1,).
+
+    A layer turns pre-activations z, w of variance q and correlation c into activations of cosine
+    E[σ(z) σ(w)] / E[σ(z)²].
+    """
+    t, phi, sigma = _T[::5], _PHI[::5] / _PHI[::5].sum(), activations.get(unit).value
+    q, found = 1.0, [start]
+    for _ in range(depth):
+        z = np.sqrt(gain * q) * t
+        c = min(found[-1], 1.0)
+        both = sigma(z) @ (phi[:, None] * sigma(c * z[:, None] + np.sqrt(1 - c * c) * z) @ phi)
+        q = float(phi @ sigma(z) ** 2)
+        found.append(float(both) / q)
+    return np.array(found)
+
+
+def residual_field(unit: str, gain: float, depth: int, branch: float) -> Signal:
+    """Return what theory predicts for residual layers: like `mean_field`, for very wide layers."""
+    factor, squares, growth = branch**2 * gain, [1.0], []
+    for _ in range(depth):
+        growth.append(1 + factor * gaussian_moment(unit, squares[-1], slope=True))
+        squares.append(squares[-1] + factor * gaussian_moment(unit, squares[-1]))
+    return Signal(np.array(squares), np.cumprod([1.0, *growth[:0:-1]])[::-1])
+
+
 def mean_field(unit: str, gain: float, depth: int, width: float = np.inf) -> MeanField:
     """Return what theory predicts layer by layer for an input of mean square 1.
 
@@ -102,14 +134,22 @@ def unit_matrices(depth: int, width: int, rng: Generator, law: str = "normal") -
 
 
 def forward_backward(
-    unit: str, matrices: Sequence[NDArray] | NDArray, scale: float, inputs: NDArray, top: NDArray
+    unit: str,
+    matrices: Sequence[NDArray] | NDArray,
+    scale: float,
+    inputs: NDArray,
+    top: NDArray,
+    branch: float | None = None,
 ) -> tuple[list[NDArray], list[NDArray]]:
     """Return a⁽⁰⁾ to a⁽ᴸ⁾ and δ⁽¹⁾ to δ⁽ᴸ⁾ of layers whose weights are scale · matrix.
 
     A unit follows every layer; a matrix has the shape (fan_out, fan_in), `inputs` (fan_in,) or,
-    for a batch, (fan_in, batch), and `top`, the gradient at the last activations, theirs.
+    for a batch, (fan_in, batch), and `top`, the gradient at the last activations, theirs. With a
+    `branch`, a layer gives a + branch · scale · matrix σ(a), and each δ is a gradient at a.
     """
     known = activations.get(unit)
+    if branch is not None:
+        return _residual(known, matrices, branch * scale, inputs, top)
     scale = matrices[0].dtype.type(scale)
     signals, slopes = [inputs], []
     for matrix in matrices:
@@ -122,6 +162,21 @@ def forward_backward(
     return signals, deltas[::-1]
 
 
+def _residual(
+    known: activations.Activation,
+    matrices: Sequence[NDArray] | NDArray,
+    scale: float,
+    inputs: NDArray,
+    top: NDArray,
+) -> tuple[list[NDArray], list[NDArray]]:
+    signals, deltas, scale = [inputs], [top], matrices[0].dtype.type(scale)
+    for matrix in matrices:
+        signals.append(signals[-1] + matrix @ known.value(signals[-1]) * scale)
+    for matrix, a in zip(matrices[:0:-1], signals[-2:0:-1], strict=True):
+        deltas.append(deltas[-1] + known.derivative(a) * (matrix.T @ deltas[-1] * scale))
+    return signals, deltas[::-1]
+
+
 def mean_squares(signals: Sequence[NDArray]) -> NDArray:
     """Return the mean square of each array, (len(signals),), computed in float64."""
     return np.array([np.mean(np.square(signal, dtype=np.float64)) for signal in signals])
@@ -130,19 +185,20 @@ def mean_squares(signals: Sequence[NDArray]) -> NDArray:
 def through_depth(
     pairs: Iterable[Pair], depth: int, width: int, seeds: Iterable[int], law: str = "normal"
 ) -> dict[Pair, Signal]:
-    """Return for each pair (unit, gain) what happens to a random signal in a network a seed.
+    """Return for each (unit, gain), or with a branch, what becomes of a signal in a network a seed.
 
     Every pair sees the same inputs and the same unit matrices, times √(gain / width). Each
     `Signal` has arrays of shape (seeds, depth + 1) and (seeds, depth).
     """
     found: dict[Pair, list[tuple[NDArray, NDArray]]] = {pair: [] for pair in pairs}
-    for _, gain in found:
+    for _, gain, *_ in found:
         _check(gain, depth, width)
     for rng in map(np.random.default_rng, seeds):
         inputs, top = rng.standard_normal((2, width), dtype=np.float32)
         matrices = unit_matrices(depth, width, rng, law)
-        for (unit, gain), runs in found.items():
-            a, delta = forward_backward(unit, matrices, np.sqrt(gain / width), inputs, top)
+        for (unit, gain, *branch), runs in found.items():
+            scale = np.sqrt(gain / width)
+            a, delta = forward_backward(unit, matrices, scale, inputs, top, *branch)
             squares = mean_squares(delta)
             runs.append((mean_squares(a), squares / squares[-1]))
     return {pair: Signal(*map(np.array, zip(*runs, strict=True))) for pair, runs in found.items()}

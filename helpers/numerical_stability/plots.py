@@ -9,14 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from helpers import initialization, palette
+from helpers import activations, initialization, palette
 from helpers.numerical_stability.depth import Signal
-from helpers.plotting import label_lines, text_color
+from helpers.plotting import label_lines, text_color, unit_style
 
 RANGES = {"float64": (-323.3, 308.3), "float32": (-44.9, 38.5), "float16": (-7.2, 4.8)}  # log₁₀
 DASHES: tuple[str | tuple, ...] = ("-", "--", "-.", (0, (3, 1)), ":")
 Fits = tuple[NDArray, NDArray, NDArray, NDArray]  # in the order of `sine_fit.Fits`
 SHARED: dict[str, Any] = {"sharex": True, "sharey": "row", "squeeze": False}
+Curve = tuple[NDArray, NDArray]  # many networks, (networks, layers), and theory, (layers,)
 BASELINE: dict[str, Any] = {"color": palette.GREY, "linestyle": ":", "lw": 1.3}
 
 
@@ -53,6 +54,11 @@ def magnitudes(logs: Mapping[str, NDArray]) -> Figure:
     ranges.spines["left"].set_visible(False)
     ranges.set_xlabel("log₁₀ of the median magnitude of an entry, and the ranges of the formats")
     axes[next(iter(logs))].set_ylabel("number of entries")
+    places = ", ".join(f"{round(np.median(values))}" for values in logs.values())
+    figure.set_label(
+        f"Histograms of log10 magnitudes for {', '.join(logs)}, medians {places}, each several "
+        "powers of ten wide with a longer tail to the left, and where they lie among the formats."
+    )
     return figure
 
 
@@ -84,7 +90,7 @@ def five_fits(x: NDArray, runs: Mapping[str, Fits], baseline: float) -> Figure:
         top.set(ylim=(-1.9, 1.9), xlabel=f"x{note}")
         middle.axhline(baseline, **BASELINE)
         middle.plot(errors, color=palette.BLUE, lw=1, alpha=0.7)
-        middle.set(yscale="log", xlabel="step")
+        middle.set(yscale="log", xlabel="step", xlim=(0, steps[-1] * 1.22 + 1))
         _draw_gradients(bottom, steps, gradients)
         smallest = np.min(gradients, where=gradients > 0, initial=smallest)
     axes[0, 0].set_ylabel("y")
@@ -96,6 +102,11 @@ def five_fits(x: NDArray, runs: Mapping[str, Fits], baseline: float) -> Figure:
     figure.draw_without_rendering()
     for ax in axes[2]:
         label_lines(ax, pad=3)
+    last = ", ".join(f"{np.median(fits[2][-1]):.2g}" for fits in runs.values())
+    figure.set_label(
+        "A column a configuration with fits, losses and gradients by layer, a line a seed. Median "
+        f"last losses {last}; answering 0 has {baseline:.2g}."
+    )
     return figure
 
 
@@ -109,11 +120,15 @@ def balanced_units(curves: Mapping[str, ArrayLike], x: NDArray) -> Figure:
     ax.set(xlim=(x[0], x[-1]), xlabel="x", ylabel="value of the unit")
     figure.draw_without_rendering()
     label_lines(ax)
+    steep = ", ".join(f"{k} {np.gradient(v, x)[len(x) // 2]:.2f}" for k, v in curves.items())
+    figure.set_label(f"Curves beside the line x; their slopes in the middle: {steep}.")
     return figure
 
 
-def losses(runs: Mapping[str, Mapping[str, NDArray]], baseline: float, note: str) -> Figure:
-    """Draw losses over the steps on log axes: the median network and the quartiles.
+def losses(
+    runs: Mapping[str, Mapping[str, NDArray]], baseline: float, note: str, scale: str = "log"
+) -> Figure:
+    """Draw losses over the steps: the median network and the quartiles.
 
     `runs` maps units to methods' names to losses, (steps + 1, networks). What is not finite ends a
     curve, and the label says for how many networks. `baseline` is drawn dotted, the loss of
@@ -127,9 +142,10 @@ def losses(runs: Mapping[str, Mapping[str, NDArray]], baseline: float, note: str
             lost = int(np.isinf(values[-1]).sum())
             label = initialization.LABELS[method] + (f" ({lost} diverged)" if lost else "")
             _band(ax, range(len(values)), values, 0.25, **_style(method), lw=1.4, label=label)
-        ax.set(yscale="log", xlabel="step", title=f"{unit}, {note}")
+        ax.set(yscale=scale, xlabel="step", title=f"{unit}, {note}")
     axes[0].set_ylabel("mean squared error")
     axes[-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=2.6)
+    figure.set_label(f"Losses over the steps, {note}. {_medians(runs)}.")
     return figure
 
 
@@ -151,15 +167,32 @@ def final_losses(runs: Mapping[str, Mapping[str, NDArray]], baseline: float, not
         ax.set_yticks(range(len(methods)), [initialization.LABELS[method] for method in methods])
         ax.set(ylim=(len(methods) - 0.5, -0.5), xlabel="loss after the last step")
         ax.grid(axis="y", visible=False)
+    figure.set_label(f"Last losses, {note}, a dot a network. {_medians(runs)}.")
     return figure
 
 
-def medians(runs: Mapping[str, Mapping[str, NDArray]]) -> str:
-    """Return the median last loss of each unit's methods in words, for an alternative text."""
-    return "; ".join(
+def _medians(runs: Mapping[str, Mapping[str, NDArray]]) -> str:
+    # each unit's methods in words, for an alternative text
+    return "Medians of the last loss: " + "; ".join(
         f"{unit} {initialization.LABELS[method]} {np.median(losses[-1]):.2g}"
         for unit, methods in runs.items()
         for method, losses in methods.items()
+    )
+
+
+def _by_layer(ax: Axes, curves: Mapping[str, Curve], first: int) -> None:
+    for (label, (values, theory)), hue in zip(curves.items(), palette.CYCLE, strict=False):
+        layers = np.arange(len(theory)) + first
+        _band(ax, layers, values.T, 0.25, hue, label=label)
+        ax.plot(layers, theory, label="_theory", color=palette.BLACK, ls=(0, (2, 2)), lw=1.2)
+
+
+def _told(panels: Mapping[str, Mapping[str, Curve]], place: int) -> str:
+    # the median and theory of each curve at its first or its last layer, for an alternative text
+    return "; ".join(
+        f"{title}, {label}: {np.median(values[:, place]):.3g} ({theory[place]:.3g})"
+        for title, curves in panels.items()
+        for label, (values, theory) in curves.items()
     )
 
 
@@ -170,21 +203,69 @@ def depth_curves(panels: Mapping[str, Mapping[str, tuple[Signal, Signal]]]) -> F
     median and quartiles are drawn, and what theory predicts, (layers,), drawn dashed.
     """
     figure, axes = plt.subplots(2, len(panels), figsize=(9.6, 6.2), **SHARED)
-    for column, (title, curves) in zip(axes.T, panels.items(), strict=True):
-        column[0].set_title(title)
-        column[1].set_xlabel("layer")
-        for first, (ax, name) in enumerate(zip(column, ("activations", "gradients"), strict=True)):
-            for (label, pair), hue in zip(curves.items(), palette.CYCLE, strict=False):
-                values, theory = (getattr(signal, name) for signal in pair)
-                layers = np.arange(len(theory)) + first
-                _band(ax, layers, values.T, 0.25, hue, label=label)
-                ax.plot(
-                    layers, theory, label="_theory", color=palette.BLACK, ls=(0, (2, 2)), lw=1.2
-                )
+    told = []
+    for first, (row, name) in enumerate(zip(axes, ("activations", "gradients"), strict=True)):
+        split = {
+            title: {
+                label: (getattr(pair[0], name), getattr(pair[1], name))
+                for label, pair in curves.items()
+            }
+            for title, curves in panels.items()
+        }
+        for ax, curves in zip(row, split.values(), strict=True):
+            _by_layer(ax, curves, first)
             ax.set_yscale("log")
+        told.append(_told(split, first - 1))
+    for title, (above, below) in zip(panels, axes.T, strict=True):
+        above.set_title(title)
+        below.set_xlabel("layer")
     axes[0, 0].set_ylabel("mean of $a^2$")
     axes[1, 0].set_ylabel(r"mean of $\delta^2$, last layer = 1")
     figure.draw_without_rendering()
     for ax in axes.flat:
         label_lines(ax)
+    figure.set_label(
+        "Mean squares by layer on log axes, median over networks with theory dashed. At the end, "
+        f"measured (theory): of a, {told[0]}; of δ, back at layer 1, {told[1]}."
+    )
+    return figure
+
+
+def cosines(panels: Mapping[str, Mapping[str, Curve]]) -> Figure:
+    """Draw the cosine of two inputs by layer, a panel a title, like `depth_curves`."""
+    figure, (axes,) = plt.subplots(1, len(panels), figsize=(9.6, 3.4), **SHARED)
+    for ax, (title, curves) in zip(axes, panels.items(), strict=True):
+        _by_layer(ax, curves, 0)
+        ax.set(title=title, xlabel="layer")
+    axes[0].set_ylabel("cosine of the two signals")
+    figure.draw_without_rendering()
+    for ax in axes:
+        label_lines(ax)
+    figure.set_label(
+        "Cosine of two signals by layer, median over networks with theory dashed. At the last "
+        f"layer, measured (theory): {_told(panels, -1)}."
+    )
+    return figure
+
+
+def sizes(panels: Mapping[str, Mapping[str, NDArray]]) -> Figure:
+    """Draw the mean of z² by layer on log axes, median and quartiles, a panel a title.
+
+    `panels` maps titles to units' names to arrays (networks, layers); another name is a map of
+    the sigmoid, and looks like it.
+    """
+    figure, (axes,) = plt.subplots(1, len(panels), figsize=(9.6, 3.4), **SHARED)
+    said = []
+    for ax, (title, curves) in zip(axes, panels.items(), strict=True):
+        for label, values in curves.items():
+            known = activations.ACTIVATIONS.get(label)
+            look = unit_style(label if known else "sigmoid") | ({} if known else {"label": label})
+            _band(ax, np.arange(values.shape[1]) + 1, values.T, 0.25, **look)
+            said.append(f"{title}, {label} {np.median(values[:, -1]):.2g}")
+        ax.set(title=title, xlabel="layer", yscale="log")
+    axes[0].set_ylabel("mean of $z^2$")
+    figure.draw_without_rendering()
+    for ax in axes:
+        label_lines(ax)
+    figure.set_label(f"Mean of z² by layer on log axes. Last, median: {'; '.join(said)}.")
     return figure

@@ -51,11 +51,13 @@ def sine_mlp(layers: int, width: int, activation: str) -> nn.Sequential:
     return nn.Sequential(first, *mlp(sizes, activation, bias=False))
 
 
-def _predict(weights: Sequence[Tensor], unit: Unit, inputs: Tensor) -> Tensor:
+def _predict(
+    weights: Sequence[Tensor], unit: Unit, inputs: Tensor, branch: float | None = None
+) -> Tensor:
     first, *between, last = [weight.transpose(1, 2) for weight in weights]
     a = inputs.expand(len(first), -1, -1) @ first  # (networks, points, width)
     for weight in between:
-        a = unit(a @ weight)
+        a = unit(a @ weight) if branch is None else a + branch * (unit(a) @ weight)
     return a @ last
 
 
@@ -67,18 +69,20 @@ def fit(
     lr: float = 1e-3,
     epochs: int = 1000,
     every: int = 10,
+    branch: float | None = None,
 ) -> Fits:
     """Return what happens while a stack of networks is fitted to `sine_data` on the full batch.
 
     `stack` holds the starting weights, for each layer (networks, fan_out, fan_in). Gradients are
-    recorded `every` so many steps, from the first on.
+    recorded `every` so many steps, from the first on. With a `branch`, inner layers are residual,
+    a + branch · W σ(a).
     """
     inputs, targets = sine_data()
     weights = [torch.tensor(W, dtype=torch.float32, requires_grad=True) for W in stack]
     optimiser = optimizer(weights, lr=lr, fused=True)
     steps, gradients, losses = range(0, epochs, every), [], []
     for step in bar(range(epochs)):
-        loss = (_predict(weights, unit, inputs) - targets).square().mean(dim=(1, 2))
+        loss = (_predict(weights, unit, inputs, branch) - targets).square().mean(dim=(1, 2))
         losses.append(loss.detach().numpy())
         optimiser.zero_grad()
         loss.sum().backward()
@@ -86,7 +90,7 @@ def fit(
             gradients.append([w.grad.abs().mean(dim=(1, 2)).numpy() for w in weights])  # type: ignore[union-attr]
         optimiser.step()
     with torch.no_grad():
-        outputs = _predict(weights, unit, inputs)
+        outputs = _predict(weights, unit, inputs, branch)
     losses.append((outputs - targets).square().mean(dim=(1, 2)).numpy())
     found = np.array(gradients).transpose(0, 2, 1)
     return Fits(np.array(steps), found, np.array(losses), outputs[:, :, 0].numpy())

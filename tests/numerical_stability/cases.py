@@ -57,6 +57,13 @@ def predicted_squares(sigma, gain, depth, t):
     return {}
 """
 
+GAIN = """
+def gain_for(sigma):
+    z = np.linspace(-9, 9, 3001)
+    p = np.exp(-z**2 / 2) / {}
+    return {}
+"""
+
 
 def sample(
     first="pass",
@@ -195,6 +202,17 @@ def layer_gradients(network, inputs, targets):
             "np.sqrt(2) * xavier_uniform(fan_in, fan_out, rng)",
         ),
     ],
+    "gain_for": [
+        GAIN.format("np.sqrt(2 * np.pi)", "1 / np.trapezoid(p * sigma(z)**2, z)"),
+        GAIN.format("1", "torch.tensor(p.sum() / (p @ sigma(z)**2))"),
+        GAIN.format("1", "1 / np.average([float(sigma(x))**2 for x in z], weights=p)"),
+        """
+def gain_for(sigma):
+    z = torch.linspace(-8, 8, 4001, dtype=torch.float64)
+    density = torch.distributions.Normal(0, 1).log_prob(z).exp()
+    return 1 / torch.trapezoid(density * torch.as_tensor(sigma(z.numpy())) ** 2, z)
+""",
+    ],
     "predicted_squares": [
         squares(result="torch.tensor(squares)"),
         squares("np.linalg.norm(sigma((gain * squares[-1]) ** 0.5 * t)) ** 2 / t.size"),
@@ -298,6 +316,16 @@ WRONG = {
     "kaiming": [
         *initialiser_wrong("kaiming"),
         ("kaiming_normal, kaiming_uniform = xavier_normal, xavier_uniform", "other initialisation"),
+    ],
+    "gain_for": [
+        (GAIN.format("1", "np.sqrt(p.sum() / (p @ sigma(z)**2))"), "as PyTorch gives it"),
+        (GAIN.format("1", "p.sum() / (p @ np.abs(sigma(z)))"), ""),
+        (GAIN.format("1", "1 / np.mean(sigma(z)**2)"), ""),
+        (GAIN.format("1", "p[z > 0].sum() / (p[z > 0] @ sigma(z[z > 0])**2)"), ""),
+        (GAIN.format("1", "p.sum() / (p @ sigma(z)**2) * 1.01"), ""),
+        (GAIN.format("1", "p[1200:1801].sum() / (p[1200:1801] @ sigma(z[1200:1801])**2)"), ""),
+        (GAIN.format("1", "1 / (p @ sigma(z)**2)"), ""),
+        (GAIN.format("1", "depth.gain_of(sigma)"), "it uses"),
     ],
     "predicted_squares": [
         (squares("min(1.0, np.mean(sigma(np.sqrt(gain * squares[-1]) * t)**2))"), "relu, gain"),

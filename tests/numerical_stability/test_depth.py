@@ -93,6 +93,70 @@ def test_uniform_weights_of_the_same_variance_do_the_same(pair):
     assert abs(off) < error(theory.gradient_spread[0])
 
 
+@pytest.mark.parametrize("unit", ["tanh", "gelu"])
+def test_residual_layers_are_autograds(unit):
+    rng = np.random.default_rng(0)
+    matrices, (x, top) = rng.normal(size=(3, 5, 5)), rng.normal(size=(2, 5, 4))
+    module = activations.get(unit).module()
+    values = [torch.tensor(x)]
+    for matrix in matrices:
+        step = torch.tensor(matrix) @ module(values[-1])
+        values.append((values[-1] + 0.3 * 0.5 * step).requires_grad_())
+        values[-1].retain_grad()
+    values[-1].backward(torch.tensor(top))
+    a, delta = depth.forward_backward(unit, matrices, 0.5, x, top, 0.3)
+    for ours, theirs in zip(a + delta, values + [v.grad for v in values[1:]], strict=True):
+        assert np.allclose(ours, theirs.detach().numpy())
+
+
+@pytest.mark.parametrize("unit", ["relu", "tanh"])
+@pytest.mark.parametrize("branch", [1.0, 30**-0.5])
+def test_residual_layers_lie_where_theory_has_them(unit, branch):
+    (signal,) = depth.through_depth([(unit, 2.0, branch)], 30, 256, range(8)).values()
+    theory = depth.residual_field(unit, 2.0, 30, branch)
+    a, delta = medians(signal)
+    assert np.abs(np.log(a[-1] / theory.activations[-1])) < 0.6
+    assert np.abs(np.log(delta[0] / theory.gradients[0])) < 0.9
+    if branch < 1:
+        assert 1 < a[-1] < 4 and 1 < delta[0] < 5  # e at most, in theory
+    elif unit == "relu":
+        assert theory.activations[-1] == pytest.approx(2.0**30)
+        assert theory.gradients[0] == pytest.approx(2.0**29)
+
+
+def test_the_gain_of_a_unit_keeps_its_second_moment():
+    assert depth.gain_of(activations.relu) == pytest.approx(2)
+    assert depth.gain_of(lambda z: 3 * z) == pytest.approx(1 / 9)
+    t = np.random.default_rng(0).normal(size=1_000_000)
+    for name in ("tanh", "swish", "gelu"):
+        sigma = activations.get(name).value
+        assert depth.gain_of(sigma) * np.mean(sigma(t) ** 2) == pytest.approx(1, rel=0.01)
+
+
+@pytest.mark.parametrize("start", [-0.5, 0.0, 0.3, 0.9, 1.0])
+def test_cosines_of_relu_have_a_closed_form(start):
+    angle, found = np.arccos(start), depth.cosines("relu", 2.0, 3, start)
+    expected = (np.sin(angle) + (np.pi - angle) * np.cos(angle)) / np.pi
+    assert found[:2] == pytest.approx([start, expected], abs=2e-3)
+    assert found == pytest.approx(depth.cosines("relu", 0.5, 3, start), abs=1e-9)
+
+
+def test_inputs_become_one_with_relu_and_part_in_chaos():
+    assert 0.98 < depth.cosines("relu", 2.0, 50, 0.3)[-1] < 0.99
+    assert depth.cosines("tanh", 1.0, 50, 0.5)[-1] == pytest.approx(0.46, abs=0.03)
+    distance = 1 - depth.cosines("tanh", 2.0, 40, 1 - 1e-6)
+    assert distance[-1] / distance[-2] == pytest.approx(1.1055, abs=2e-4)  # χ, as for δ²
+    measured = []
+    for rng in map(np.random.default_rng, range(8)):
+        one, other = rng.normal(size=(2, 256))
+        inputs = np.stack([one, 0.8 * one + 0.6 * other], axis=1)
+        matrices = depth.unit_matrices(10, 256, rng)
+        signals, _ = depth.forward_backward("relu", matrices, (2 / 256) ** 0.5, inputs, inputs)
+        norms = np.linalg.norm(signals[-1], axis=0)
+        measured.append(signals[-1][:, 0] @ signals[-1][:, 1] / norms.prod())
+    assert np.median(measured) == pytest.approx(depth.cosines("relu", 2.0, 10, 0.8)[-1], abs=0.03)
+
+
 @pytest.mark.parametrize("unit", activations.UNITS)
 def test_forward_and_backward_are_autograds(unit):
     rng = np.random.default_rng(0)
