@@ -210,42 +210,26 @@ def medians_and_ranges(
     else:
         ax.set_xlim(x[0], x[-1])
         ax.legend()
-    return _said(ax, f"Medians and ranges; at the right end {_last(curves)}.")
+    last = ", ".join(f"{name} {np.median(values[-1]):.2g}" for name, values in curves.items())
+    return _said(ax, f"Medians and ranges; at the right end {last}.")
 
 
 def range_panels(
-    x: NDArray, contents: Mapping[str, Mapping[str, NDArray]], **settings: Any
+    x: NDArray,
+    contents: Mapping[str, Mapping[str, NDArray]],
+    sharey: bool = True,
+    **settings: Any,
 ) -> Axes:
-    """Draw `medians_and_ranges` once for each title, side by side, with one scale."""
-    count = len(contents)
-    _, axes = plt.subplots(1, count, figsize=(1.5 + 3.9 * count, 3.5), sharey=True)
+    """Draw `medians_and_ranges` once for each title, side by side, with one scale or their own."""
+    count, told = len(contents), []
+    _, axes = plt.subplots(1, count, figsize=(1.5 + 3.8 * count, 3.5), sharey=sharey)
     for ax, (title, curves) in zip(axes, contents.items(), strict=True):
         medians_and_ranges(x, curves, ax, title=title, **settings)
+        middles = {name: np.median(values, 1) for name, values in curves.items()}
+        told += [f"{title}: {_ends(middles)}"]
     for ax in axes[1:]:
         ax.set_ylabel("")
-    told = [f"{title}: {_middles(curves)}" for title, curves in contents.items()]
     return _said(ax, f"Medians, from the left end to the right one. {'. '.join(told)}.")
-
-
-def weight_decay(
-    steps: NDArray,
-    products: Mapping[str, NDArray],
-    gradients: Mapping[str, NDArray],
-    tested: Mapping[str, NDArray],
-) -> Axes:
-    """Draw products of σ_max, gradients and test losses, (T, seeds) each, against T steps."""
-    _, axes = plt.subplots(1, 3, figsize=(12.6, 3.4))
-    quantities = {
-        "$\\prod_l\\, \\sigma_{\\max}(W^{(l)})$": products,
-        "largest $\\|\\partial\\ell/\\partial W^{(1)}\\|$ of a test point": gradients,
-        "test loss": tested,
-    }
-    for ax, (title, curves) in zip(axes, quantities.items(), strict=True):
-        medians_and_ranges(steps, curves, ax, xlabel="step", title=title)
-    axes[0].set_yscale("log")
-    told = zip(("product", "largest gradient", "test loss"), quantities.values(), strict=True)
-    ends = [f"{name} {_last(curves)}" for name, curves in told]
-    return _said(ax, f"Through training, at the end: {'; '.join(ends)}.")
 
 
 def loss_curves(losses: Mapping[str, NDArray], **settings: Any) -> Axes:
@@ -324,14 +308,10 @@ def _said(ax: Axes, sentence: str) -> Axes:
 
 
 def _ends(series: Mapping[str, ArrayLike]) -> str:
-    return ", ".join(
-        f"{name} {np.ravel(v)[0]:.2g} to {np.ravel(v)[-1]:.2g}" for name, v in series.items()
-    )
-
-
-def _middles(curves: Mapping[str, NDArray]) -> str:
-    return _ends({name: np.median(values, 1) for name, values in curves.items()})
-
-
-def _last(curves: Mapping[str, NDArray]) -> str:
-    return ", ".join(f"{name} {np.median(values[-1]):.2g}" for name, values in curves.items())
+    """Say each curve's first and last value, and its least where that lies between."""
+    told = []
+    for name, given in series.items():
+        v = np.ravel(given)
+        least = f" (least {v.min():.2g})" if v.min() < 0.9 * min(v[0], v[-1]) else ""
+        told.append(f"{name} {v[0]:.2g} to {v[-1]:.2g}{least}")
+    return ", ".join(told)

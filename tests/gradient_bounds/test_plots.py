@@ -118,22 +118,16 @@ def test_pictures_of_training(trained):
     assert ax.get_title() == "too large" and len(ax.patches) == 3
 
 
-def test_weight_decay_shows_medians_of_both(trained):
-    history = trained[0]["right"]
-    losses = history.losses[history.steps]
-    ax = plots.weight_decay(history.steps, *({"a": losses + k} for k in (2, 1, 0)))
-    for k, drawn in enumerate(ax.figure.axes[::-1]):
-        assert_allclose(drawn.lines[0].get_ydata(), np.median(losses + k, 1))
-    assert [drawn.get_yscale() for drawn in ax.figure.axes] == ["log", "linear", "linear"]
-    assert f"test loss a {np.median(losses[-1]):.2g}" in ax.figure.get_label()
-
-
 def test_lines_end_where_the_axis_ends_with_their_labels_beyond_it():
     curves = {"a": np.ones((4, 3)), "b": np.full((4, 3), 2.0)}
     ax = plots.range_panels(np.arange(4), {"left": curves, "right": curves}, ylabel="loss")
     assert [drawn.get_title() for drawn in ax.figure.axes] == ["left", "right"]
     assert ax.get_xlim() == (0, 3) and {text.get_text() for text in ax.texts} == {"a", "b"}
     assert "left: a 1 to 1, b 2 to 2" in ax.figure.get_label()
+    dip = {"a": np.array([[3.0, 3.0], [0.5, 0.7], [2.0, 2.0]])}
+    ax = plots.range_panels(np.arange(3), {"one": dip, "two": {"b": 9 * dip["a"]}}, sharey=False)
+    assert ax.get_ylim()[1] > ax.figure.axes[0].get_ylim()[1]
+    assert "one: a 3 to 2 (least 0.6)" in ax.figure.get_label()
 
 
 class WithFigure(Explorer):
