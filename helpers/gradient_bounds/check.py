@@ -108,7 +108,7 @@ MATRICES: dict[str, Callable[[Generator], NDArray]] = {
         lambda rng: np.linalg.qr(rng.normal(size=(40, 40)))[0] * np.linspace(3, 1.5, 40)
     ),
     "a 6 × 6 matrix of numbers near 1e8": lambda rng: 1e8 * rng.normal(size=(6, 6)),
-    "a 6 × 6 matrix of numbers near 1e-8": lambda rng: 1e-8 * rng.normal(size=(6, 6)),
+    "a 6 × 6 matrix of numbers near 1e-4": lambda rng: 1e-4 * rng.normal(size=(6, 6)),
 }
 DECOMPOSITIONS = ("svd", "svdvals", "eig", "eigh", "eigvals", "eigvalsh", "cond")
 spectral_norm = checklist.exercise(
@@ -169,6 +169,7 @@ upper_bound = checklist.exercise(
             **_either(np.max, bounds.largest_stretch),
         },
         rtol=1e-5,
+        forbidden=[(bounds, "upper_bounds")],
     ),
 )
 
@@ -205,6 +206,7 @@ lower_bound = checklist.exercise(
             **_either(np.min, _least),
         },
         **CLOSE,
+        forbidden=[(bounds, "lower_bounds")],
     ),
 )
 
@@ -267,7 +269,15 @@ CHAINS: dict[str, Answer] = {
     "The last is ‖δ⁽ˡ⁾‖ alone: ‖a⁽ˡ⁻¹⁾‖ too.": _but(2, lambda w, c: w / c ** np.arange(len(w))),
     "A norm is never negative: where c is, take |c|.": lambda c, L: _chain(c, L, size=float),
 }
-SPANS = (1.4, 1.8, 20), (0.3, 0.8, 9), (0.3, 0.8, 2), (0.3, 0.8, 3), (-2, -1.2, 6), (-0.8, -0.4, 5)
+SPANS = (
+    (1.4, 1.8, 40),
+    (0, 0, 4),
+    (0.3, 0.8, 9),
+    (0.3, 0.8, 2),
+    (0.3, 0.8, 3),
+    (-2, -1.2, 6),
+    (-0.8, -0.4, 5),
+)
 chain = checklist.exercise(
     "5.8 The chain of 2×2 layers",
     Task(
@@ -275,7 +285,7 @@ chain = checklist.exercise(
         {"c": each(_factor, *SPANS)},
         CHAINS,
         observe=_by_name,
-        forbidden=((torch.autograd, "grad"), (torch.Tensor, "backward")),
+        forbidden=((torch.autograd, "grad"), (torch.Tensor, "backward"), (bounds, "forward")),
         hint="There are L−1 layers of 2×2 matrices, and L activations with the input.",
     ),
 )
@@ -331,8 +341,9 @@ regularised_loss = checklist.exercise(
 
 
 def _batch(rng: Generator, rows: int, n: int, size: float) -> Given:
-    z = rng.normal(1, 2, (rows, n)) + 30 * (np.arange(n) == 17)  # in long rows, an outlier
-    args = size * z, rng.uniform(0.5, 2, n), rng.normal(size=n)
+    z = rng.normal(60 if rows > 4 else 1, 2, (rows, n))
+    z += 30 * (np.arange(n) == 17)  # in long rows, an outlier
+    args = size * z, rng.uniform(0.5, 2, n) * rng.choice([-1, 1], n), rng.normal(size=n)
     return Given(args, said=f"a {rows} × {n} array z of numbers near {size:g}")
 
 
@@ -357,7 +368,15 @@ NORMALISATIONS: dict[str, Answer] = {
     "An eps is added to the variance; here it shows.": _by(lambda z: np.sqrt(_std(z) ** 2 + 1e-5)),
     "An eps is added to the deviation; here it shows.": _by(lambda z: _std(z) + 1e-5),
 }
-SHAPES = (4, 6, 1.0), (1, 5, 3.0), (3, 3, 1.0), (2, 40, 1.0), (4, 6, 1e-3), (3, 9, 1e-8)
+SHAPES = (
+    (4, 6, 1.0),
+    (1, 5, 3.0),
+    (3, 3, 1.0),
+    (2, 40, 1.0),
+    (4, 6, 1e-3),
+    (3, 9, 1e-8),
+    (5, 7, 1.0),
+)
 OWN = [(normalization, "layer_norm")]
 layer_norm = checklist.exercise(
     "5.11 Layer normalisation",

@@ -439,7 +439,7 @@ descent_step = checklist.exercise(
     ),
 )
 
-# --- 3.7: a few curves ----------------------------------------------------------------------------
+# --- 3.8: a few curves ----------------------------------------------------------------------------
 
 
 def _curve(*special: float, n: int = 4, dtype: type = float) -> Callable[[Generator], tuple]:
@@ -457,7 +457,7 @@ def _copied(call: Callable, answer: Callable, given: Given) -> Any:
 
 
 displayed = checklist.exercise(
-    "3.7 Losses as they are drawn",
+    "3.8 Losses as they are drawn",
     Task(
         lambda losses: np.where(losses <= 100, losses, 100),
         {
@@ -469,7 +469,6 @@ displayed = checklist.exercise(
             "none to replace": _curve(25, 75),
             "NaN only": _curve(np.nan, np.nan, n=0),
             "float32": _curve(250, np.inf, np.nan, dtype=np.float32),
-            "several runs": lambda rng: (rng.uniform(0, 200, (3, 4)),),
             "long": _curve(np.nan, np.inf, 1e4, n=1000),
         },
         {
@@ -486,7 +485,7 @@ displayed = checklist.exercise(
     ),
 )
 
-# --- 3.8: grids of rates in which shortcuts lead elsewhere ----------------------------------------
+# --- 3.9: grids of rates in which shortcuts lead elsewhere ----------------------------------------
 
 
 def _grid(below: tuple, images: int, rng: Generator, top: float | None = None) -> Given:
@@ -529,7 +528,7 @@ def _choose(
 
 
 choose_rate = checklist.exercise(
-    "3.8 The best learning rate, by rule",
+    "3.9 The best learning rate, by rule",
     Task(
         _choose,
         {  # in the first grid every shortcut leads to a rate of its own; the one at 0.9 is right
@@ -546,7 +545,7 @@ choose_rate = checklist.exercise(
             "this is the rate of the highest accuracy": partial(_choose, errors=0),
             "this is the largest rate within the error": partial(_choose, which=-1),
             "two standard errors are one too many": partial(_choose, errors=2),
-            "the error lacks n": lambda rates, curves, images: _choose(rates, curves, 1),
+            "the error ignores images": lambda rates, curves, images: _choose(rates, curves, 1),
             "the training accuracy decides": partial(_choose, curve="train_accuracy"),
             "the best record decides, not the last": partial(_choose, since=0),
             "on_edge is about the highest accuracy": partial(

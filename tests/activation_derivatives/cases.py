@@ -66,6 +66,11 @@ RIGHT = {
         "    return np.tanh(sp) + z * sech2 * sigmoid(z)",
     ],
     "plot_unit": [
+        "def plot_unit(ax, z, value, slope, name):\n    k = int(0.8 * (len(z) - 1))\n"
+        "    for y, style, text in ((value, '-', 'f'), (slope, '--', \"f'\")):\n"
+        "        ax.plot(z, y, style)\n"
+        "        ax.annotate(text, (z[k], y[k]), (4, 6), textcoords='offset points')\n"
+        "    ax.set(xlabel='z', title=name)\n    return ax",
         "def plot_unit(ax, z, value, slope, name):\n"
         "    ax.plot(z, value, color='k', label='unit')\n"
         "    ax.plot(z, slope, color='k', linestyle=(0, (3, 1)), label='derivative')\n"
@@ -123,6 +128,8 @@ def _plot(*changes):
 
 WRONG = {
     "central_difference": [
+        ("def central_difference(f, z, h=1e-5):\n"
+         "    return np.clip((f(z + h) - f(z - h)) / (2 * h), -10, 10)", "received "),
         # a five-point stencil is no central difference, nor one of the named mistakes
         (
             "def central_difference(f, z, h=1e-5):\n"
@@ -196,6 +203,9 @@ WRONG = {
         ("swish = activations.swish", "it uses activations.swish"),
     ],
     "leaky_relu": [
+        ("leaky_relu_derivative = lambda z, c=0.01: np.where(z > 0, 1.0, c).round(2)", "0.213"),
+        ("leaky_relu_derivative = lambda z, c=0.01: 1.0 if np.all(z > 0) else"
+         " np.where(z > 0, 1.0, c)", "expected shape"),
         ("def leaky_relu_derivative(z, alpha=0.1):\n    return np.where(z > 0, 1.0, alpha)", ""),
         ("def leaky_relu_derivative(z, alpha=0.01):\n    return np.maximum(np.sign(z), alpha)", ""),
         (
@@ -219,6 +229,9 @@ WRONG = {
         ("from helpers.activations import mish", "it uses activations.mish"),
     ],
     "plot_unit": [
+        ("def plot_unit(ax, z, value, slope, name):\n    ax.plot(z, value, label='f')\n"
+         "    ax.plot(z, slope, '--', label='slope')\n    ax.set_xlim(0, z.max())\n"
+         "    ax.set(xlabel='z', title=name)\n    ax.legend()\n    return ax", "no visible line"),
         (_plot(("ax.plot(z, slope", "ax.plot(z, value")), "no visible line shows f'(z)"),
         (_plot(("label='f'", "label='f', color='white'")), "no visible line shows f(z)"),
         (_plot(("label='f'", "label='f', alpha=0")), "no visible line shows f(z)"),

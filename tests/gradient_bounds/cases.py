@@ -117,6 +117,9 @@ WRONG = {
             start="rng.normal(size=A.shape[1])", steps=300), ""),
     ],
     "upper_bound": [
+        ("def upper_bound(x, weights, slopes, g):\n"
+         "    passed = bounds.Trace([x] * len(weights), [], list(slopes), g)\n"
+         "    return bounds.upper_bounds(weights, passed, g)[0]", "it uses"),
         (BOUND.format(**UPPER | {"first": 0, "slope": "np.abs(slopes[max(k-1, 0)]).max()"}), ""),
         (BOUND.format(**UPPER | {"slope": "np.abs(np.concatenate(slopes)).max()"}),
          "Each layer has a steepest slope of its own"),
@@ -135,6 +138,9 @@ WRONG = {
          "    return 0, s * (np.sqrt(fan_in) + np.sqrt(fan_out))", "expected"),
     ],
     "chain": [
+        ("def chain(c, L):\n    c, top = abs(c), 1e6\n    l = np.arange(1, L)\n"
+         "    return (np.minimum(c ** np.arange(L), top), np.minimum(c ** (L - 1.0 - l), top),\n"
+         "            np.full(L - 1, min(c ** (L - 2), top)))", "expected "),
         ("def chain(c, L):\n    l = np.arange(1, L)\n    return c ** np.arange(L), c ** (L-1-l), "
          "np.full(L-1, c ** (L-2))", "A norm is never negative"),
         ("def chain(c, L):\n    c = max(1, abs(c))\n    l = np.arange(1, L)\n    return c ** "
@@ -150,6 +156,12 @@ WRONG = {
          "weights)", "no gradient flows"),
     ],
     "layer_norm": [
+        ("def layer_norm(z, v, u):\n    c = z - z.mean(axis=1, keepdims=True)\n"
+         "    return np.abs(v) * c / z.std(axis=1, keepdims=True) + u", "received"),
+        ("def layer_norm(z, v, u):\n    w = z.astype(np.float32)\n"
+         "    m = w.mean(axis=1, keepdims=True)\n"
+         "    s = np.sqrt((w**2).mean(axis=1, keepdims=True) - m**2)\n"
+         "    return v * (z - z.mean(axis=1, keepdims=True)) / s + u", "received"),
         (NORM.format(spread="(c.std() + 1e-10)"), "expected"),
         (NORM.format(spread="np.sqrt((c**2).mean() + 1e-12)"), "expected"),
         (NORM.format(spread="c.std(ddof=1)"), "n − 1"),

@@ -167,6 +167,12 @@ GOOD = "ax.set_title(label)"
 
 WRONG = {
     "draw_digits": [
+        (
+            "def draw_digits(axes, images, labels):\n"
+            "    for ax, image, label in zip(axes, images, labels):\n"
+            "        ax.imshow(image)\n        ax.set_title(label)\n        ax.set_visible(False)",
+            "shows no image",
+        ),
         (digits("ax.imshow(im)", "ax.set_xlabel(label)"), "the label in the title"),
         (digits("ax.pcolormesh(im)", GOOD), "upside down"),
         (digits("ax.imshow(im[:, ::-1])", GOOD), "the picture on axes[0]"),

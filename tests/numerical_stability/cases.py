@@ -162,7 +162,11 @@ def sample_gradient(L, layer, N, slope, weight, output, activation, rng):
         draw("h, e = np.histogram(logs, 30); ax.plot((e[1:] + e[:-1]) / 2, h)", "decimal log"),
         draw("h, e = np.histogram(logs, 30); ax.fill_between(e, [*h, 0], step='post')"),
         draw("h, e = np.histogram(logs, 9); ax.bar(e[:-1], h, np.diff(e), align='edge')"),
-        draw("plt.sca(ax); plt.hist(logs)", "log₁₀ |g|", "0 occurs {zeros} times"),
+        draw(
+            "import matplotlib.pyplot as plt; plt.sca(ax); plt.hist(logs)",
+            "log₁₀ |g|",
+            "0 occurs {zeros} times",
+        ),
     ],
     "layer_gradients": [
         sizes(),
@@ -252,6 +256,11 @@ WRONG = {
                      "output, activation))"), "it uses"),
     ],
     "sample_gradient": [
+        ("def sample_gradient(L, layer, N, slope, weight, output, activation, rng):\n"
+         "    draw = lambda s, *n: np.clip(rng.normal(0, s, n), -2 * s, 2 * s)\n"
+         "    delta = draw(slope, N) * draw(output, N)\n    for _ in range(L - layer):\n"
+         "        delta = draw(slope, N) * (draw(weight, N, N) @ delta)\n"
+         "    return np.outer(delta, draw(activation, N))", "received"),
         (sample("W = rng.normal(0, weight, (N, N))", weights="W"), "weights of its own"),
         (sample("D = rng.normal(0, slope, N)", slopes="D"), "slopes of its own"),
         (sample(weights="np.abs(rng.normal(0, weight, (N, N)))"), "deviation(s) of that"),
@@ -288,6 +297,13 @@ WRONG = {
         (draw().replace("return ax", "ax.figure"), "is a `return` missing"),
     ],
     "layer_gradients": [
+        ("MEMORY = {}\ndef layer_gradients(network, inputs, targets):\n"
+         "    if id(network) not in MEMORY:\n"
+         "        ws = [m.weight for m in network if isinstance(m, nn.Linear)]\n"
+         "        loss = nn.functional.mse_loss(network(inputs), targets)\n"
+         "        grads = torch.autograd.grad(loss, ws)\n"
+         "        MEMORY[id(network)] = [g.abs().mean().item() for g in grads]\n"
+         "    return MEMORY[id(network)]", "a call with other inputs"),
         (sizes("pass"), "empty them first"),
         (sizes(loss="errors.square().sum(1).mean()"), ""),
         (sizes(loss="errors[:64].square().mean()"), "1500 examples"),

@@ -148,6 +148,9 @@ WRONG = {
          "it uses"),
     ],
     "collapse": [
+        ("def collapse(weights, biases):\n    A, B = np.ones((1, 1)), np.zeros(1)\n"
+         "    for W, b in zip(weights, biases):\n        A, B = W @ A, W @ B + b\n"
+         "    return float(np.linalg.norm(A)), B.item()", "expected -"),
         ("def collapse(weights, biases):\n    A = weights[1] @ weights[0]\n"
          "    return A, weights[1] @ biases[0] + biases[1]", ""),
         ("def collapse(weights, biases):\n    for W, b in zip(weights, biases):\n        b += 1\n"
@@ -163,6 +166,8 @@ WRONG = {
         ("def pieces_net(units):\n    return tuple(equal_pieces(units))", "it uses"),
     ],
     "plot_errors": [
+        ("def plot_errors(ax, units, errors):\n    ax.loglog(units, errors, marker='o')\n"
+         "    ax.set(xlabel='N', ylabel='error')\n    ax.set_axis_off()\n    return ax", "off"),
         (PLOT.replace("'o-'", "'-'"), "no markers"),
         (PLOT.replace("'o-'", "'o'"), "not joined"),
         (PLOT.replace("    ax.set_yscale('log')\n", ""), "vertical axis is linear"),
