@@ -1,6 +1,6 @@
 """Figures of notebook 03: the curves of training runs, tables of rates, the learned Swish."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import matplotlib.pyplot as plt
@@ -12,11 +12,12 @@ from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
 from helpers import activations
-from helpers.palette import GREY, ORANGE, SHADE
+from helpers.palette import BLUE, GREY, ORANGE, PALE_BLUE, SHADE
 from helpers.plotting import label_lines, unit_style
 
 CLIP = 100.0  # losses above are drawn at this height
 DASHES = ("-", "--", "-.", ":")
+END = 1.02  # an axis of accuracies is logarithmic in what an accuracy lacks of this
 
 
 class Curves(Protocol):
@@ -48,10 +49,11 @@ def _panels(runs: Sequence[Curves], styles: Sequence[Mapping[str, Any]], title: 
     for part, (above, below) in zip(("training", "validation"), axes.T, strict=True):
         above.set(title=f"{part} loss", yscale="log", ylim=(floor, CLIP * 1.15))
         above.set_ylabel("cross-entropy in nats")
-        below.set(title=f"{part} accuracy", ylim=(0, 1.02), ylabel="share classified rightly")
-        below.set(xlabel="epoch", xlim=(0, runs[0].epochs[-1]))
+        below.set_yscale("function", functions=(_stretched, lambda height: END - 10**-height))
+        below.set(title=f"{part} accuracy", ylim=(0, 1), yticks=(0.1, 0.5, 0.8, 0.9, 0.95, 1))
+        below.set(ylabel="share classified rightly", xlabel="epoch", xlim=(0, runs[0].epochs[-1]))
         below.axhline(0.1, color=SHADE, linewidth=0.9, zorder=0)
-        below.text(0.995, 0.14, "chance", transform=below.transAxes, color=GREY, ha="right")
+        below.text(runs[0].epochs[-1], 0.3, "chance", color=GREY, ha="right")
     for run, style in zip(runs, styles, strict=True):
         diverged = not np.isfinite(run.curves()[0][-1])
         for k, (ax, curve) in enumerate(zip(axes.T.flat, run.curves(), strict=True)):
@@ -62,25 +64,65 @@ def _panels(runs: Sequence[Curves], styles: Sequence[Mapping[str, Any]], title: 
     return figure
 
 
+def _stretched(accuracy: NDArray) -> NDArray:
+    return -np.log10(np.maximum(END - accuracy, 1e-9))
+
+
 def curves_by_unit(histories: Mapping[str, Curves], title: str) -> Figure:
     """Return four panels, training and validation × loss and accuracy, with one curve a unit."""
     figure = _panels(list(histories.values()), [unit_style(unit) for unit in histories], title)
     for ax in figure.axes[1::2]:
         label_lines(ax)
+    last = by_unit({unit: run.curves()[3][-1] for unit, run in histories.items()}, ".3f")
+    figure.set_label(f"Four panels of curves by epoch; final validation accuracies: {last}.")
     return figure
 
 
-def curves_by_rate(histories: Mapping[float, Curves], title: str) -> Figure:
-    """Return the same four panels for one unit, with one curve a rate, ascending: lighter ones."""
-    rates = list(histories)
+def curves_by_rate(
+    histories: Mapping[float, Curves], outcomes: Sequence[str], title: str
+) -> Figure:
+    """Return the same four panels for one unit, with one curve a rate, and each run's outcome.
+
+    Runs that failed often share a line: the first of them are broader.
+    """
+    rates, runs = list(histories), list(histories.values())
     colors = plt.get_cmap("viridis")(LogNorm(rates[0], rates[-1] * 6)(rates))
     styles = [
-        {"color": color, "linestyle": DASHES[i % 4], "linewidth": 1.5, "label": f"{rate:.4f}"}
-        for i, (rate, color) in enumerate(zip(rates, colors, strict=True))
+        {
+            "color": color,
+            "linestyle": DASHES[i % 4] if how == "learned" else "-",
+            "linewidth": 1.5 if how == "learned" else 1.4 * (len(rates) - i),
+            "label": f"{rate:.4f} {how}",
+        }
+        for i, (rate, color, how) in enumerate(zip(rates, colors, outcomes, strict=True))
     ]
-    figure = _panels(list(histories.values()), styles, title)
+    figure = _panels(runs, styles, title)
     shown = figure.axes[0].get_legend_handles_labels()
     figure.legend(*shown, loc="outside right center", title="learning rate", handlelength=3)
+    ends = (
+        f"{own['label']} {run.curves()[3][-1]:.3f}" for own, run in zip(styles, runs, strict=True)
+    )
+    figure.set_label(f"{title}: curves by epoch; final validation accuracies: {', '.join(ends)}.")
+    return figure
+
+
+def as_recorded_and_displayed(
+    histories: Mapping[float, Curves], displayed: Callable[[NDArray], NDArray], title: str
+) -> Figure:
+    """Return two panels of training losses, one line a rate: as recorded, and `displayed`."""
+    figure, axes = plt.subplots(1, 2, figsize=(9.4, 2.7), sharex=True, sharey=True)
+    figure.suptitle(title, x=0.01, ha="left")
+    said = []
+    kinds: dict[str, Callable] = {"as recorded": np.array, "displayed": displayed}
+    for ax, (kind, change) in zip(axes, kinds.items(), strict=True):
+        curves = [change(run.curves()[0]) for run in histories.values()]
+        for run, curve in zip(histories.values(), curves, strict=True):
+            ax.plot(run.epochs, curve, color=BLUE, linewidth=1.3)
+        whole = sum(bool(np.isfinite(curve).all()) for curve in curves)
+        said.append(f"{kind}: {whole} of {len(curves)} lines are whole")
+        ax.set(title=said[-1], yscale="log", xlabel="epoch")
+    axes[0].set_ylabel("cross-entropy in nats")
+    figure.set_label("; ".join(said))
     return figure
 
 
@@ -90,17 +132,20 @@ def rate_grid(
     rates: Sequence[float],
     chosen: Mapping[str, float],
     ax: Axes | None = None,
+    shades: tuple[float, float] = (0.85, 0.95),
 ) -> Axes:
     """Draw a table of runs, units down and rates across, shaded by validation accuracy.
 
     Outcomes are `learned`, `at chance` (a dash) or `diverged` (×); the chosen rate is framed.
+    Accuracies from the first of `shades` to the second have colours of their own.
     """
     ax = ax or plt.subplots(figsize=(9, 3.6))[1]
     values, how = (np.array(list(table.values())) for table in (accuracy, outcomes))
     shade = np.where(how == "learned", values, np.nan)
-    image = ax.imshow(shade, cmap="Blues", vmin=0.1, vmax=1.0, aspect="auto")
+    low, high = shades
+    image = ax.imshow(shade, cmap="Blues", vmin=low, vmax=high, aspect="auto")
     for (i, j), value in np.ndenumerate(values):
-        color = "white" if shade[i, j] > 0.75 else "black"
+        color = "white" if shade[i, j] > low + 0.6 * (high - low) else "black"
         text = {"diverged": "×", "at chance": "–"}.get(str(how[i, j]), f"{value:.3f}")
         ax.text(j, i, text, ha="center", va="center", color=color)
     for i, unit in enumerate(accuracy):
@@ -111,7 +156,10 @@ def rate_grid(
     ax.set_xlabel("learning rate      (× diverged, – at chance)")
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
-    plt.colorbar(image, ax=ax, label="validation accuracy", shrink=0.8)
+    plt.colorbar(image, ax=ax, label="validation accuracy", shrink=0.8, extend="both")
+    figure: Any = ax.get_figure(root=True)
+    said = f"A table of {how.size} runs, of which {(how == 'learned').sum()} learned; framed rates:"
+    figure.set_label(f"{figure.get_label()} {said} {by_unit(chosen, '.4f')}.".strip())
     return ax
 
 
@@ -126,19 +174,61 @@ def published_beside_ours(
     ax.set_yticks(range(len(ours)), [activations.get(unit).label for unit in ours])
     ax.set_ylim(len(ours) - 0.4, -0.6)
     ax.set_xlabel("test accuracy      (● ours, one a seed   | published)")
+    spans = {u: f"{published[u]:.4f}, {min(own):.4f} to {max(own):.4f}" for u, own in ours.items()}
+    ax.figure.set_label(f"Test accuracies, published and ours: {by_unit(spans)}.")
     return ax
 
 
-def learned_swish(betas: Sequence[float], ax: Axes | None = None) -> Axes:
-    """Draw z s(βz) for the learned β of each hidden layer, at most four; ReLU in grey behind."""
-    ax = ax or plt.subplots(figsize=(6.4, 3.4))[1]
-    reach = 6 / max(min(abs(beta) for beta in betas), 0.1)
-    z, end = np.linspace(-reach, reach, 401), 0.8 * reach
-    ax.plot(z, activations.relu(z), color=SHADE, linewidth=1)
-    ax.annotate("ReLU", (end, end), (-34, 2), textcoords="offset points", color=GREY)
-    for layer, beta in enumerate(betas):
-        own = {"linestyle": DASHES[layer], "label": f"layer {layer + 1}: β = {beta:.3f}"}
-        ax.plot(z, activations.swish(z, beta), **unit_style("swish") | own)
-    ax.legend(loc="upper left", handlelength=3)
-    ax.set(xlabel="pre-activation $z$", ylabel=r"$z\, s(\beta z)$")
-    return ax
+def before_and_after(
+    quantities: Mapping[str, Mapping[str, NDArray]], title: str, log: Sequence[str] = ()
+) -> Figure:
+    """Return a panel a quantity: each unit's layers, hollow before training and filled after.
+
+    A unit's array is (2, seeds, layers), before and after; lines join the medians over seeds.
+    Quantities named in `log` have a logarithmic axis.
+    """
+    figure, axes = plt.subplots(2, 2, figsize=(9.4, 5.4))
+    figure.suptitle(title, x=0.01, ha="left")
+    said = []
+    for ax, (name, by) in zip(axes.flat, quantities.items(), strict=True):
+        for i, (unit, array) in enumerate(by.items()):
+            color = unit_style(unit)["color"]
+            places = i + 0.22 * (np.arange(array.shape[2]) - (array.shape[2] - 1) / 2)
+            ax.plot(np.tile(places, (2, 1)), np.median(array, 1), color=color, linewidth=1)
+            for values, fill in zip(array, ("white", color), strict=True):
+                x = np.tile(places, (len(values), 1))
+                ax.plot(x, values, "o", color=color, markerfacecolor=fill, markersize=4.5)
+        ax.set_xticks(range(len(by)), [activations.get(unit).label for unit in by], fontsize=8.5)
+        ax.set(title=name, yscale="log" if name in log else "linear")
+        ax.grid(visible=False, axis="x")
+        first = {unit: np.median(array, 1)[:, 0] for unit, array in by.items()}
+        words = by_unit({unit: f"{old:.2g} to {new:.2g}" for unit, (old, new) in first.items()})
+        said.append(f"{name} {words}")
+    figure.set_label(f"Layer 1 before and after training: {'; '.join(said)}.")
+    return figure
+
+
+def learned_swish(betas: Sequence[float], z: Sequence[NDArray], title: str) -> Figure:
+    """Return z s(βz) of each hidden layer over the z that occur there, with ReLU and z/2 behind."""
+    figure, axes = plt.subplots(1, len(betas), figsize=(9.4, 3.3), squeeze=False)
+    figure.suptitle(title, x=0.01, ha="left")
+    said = []
+    for layer, (ax, beta, own) in enumerate(zip(axes[0], betas, z, strict=True), 1):
+        low, high = np.quantile(own, [0.01, 0.99])
+        at = np.linspace(low, high, 401)
+        behind = ax.twinx()
+        behind.hist(own.ravel(), bins=60, range=(low, high), color=PALE_BLUE)
+        behind.set(yticks=[], zorder=0, ylim=(0, 3 * behind.get_ylim()[1]))
+        behind.grid(visible=False)
+        ax.set(zorder=1, facecolor="none")
+        ax.plot(at, activations.relu(at), color=SHADE, linewidth=1.2, label="ReLU")
+        ax.plot(at, at / 2, ":", color=GREY, linewidth=1.2, label="$z/2$")
+        ax.plot(at, activations.swish(at, beta), **unit_style("swish") | {"label": "Swish"})
+        ax.set(title=f"layer {layer}: β = {beta:.3f}", xlabel="pre-activation $z$")
+        said.append(
+            f"layer {layer} has β = {beta:.3f}, and 98 % of its z lie in {low:.0f} to {high:.0f}"
+        )
+    axes[0, 0].set_ylabel(r"$z\, s(\beta z)$")
+    axes[0, 0].legend(loc="upper left", handlelength=3)
+    figure.set_label(f"Swish beside ReLU and z/2 over a histogram of z: {'; '.join(said)}.")
+    return figure

@@ -56,14 +56,35 @@ def test_a_diverged_curve_stays_visible_and_ends_in_a_cross():
     assert to_hex(crosses[0].get_color()).upper() == activations.get("relu").color
 
 
-def test_every_rate_has_a_curve_in_every_panel():
-    rates = [0.001, 0.01, 0.1]
-    figure = plots.curves_by_rate(dict.fromkeys(rates, history()), "Swish at three rates")
+def test_every_rate_has_a_curve_in_every_panel_and_its_outcome_in_the_legend():
+    ends = {0.001: ("learned", history()), 0.01: ("diverged", history(nan_from=2))}
+    ends[0.1] = ("diverged", history(nan_from=2))
+    curves, outcomes = {k: run for k, (_, run) in ends.items()}, [how for how, _ in ends.values()]
+    figure = plots.curves_by_rate(curves, outcomes, "Swish at three rates")
+    named = ["0.0010 learned", "0.0100 diverged", "0.1000 diverged"]
     for ax in figure.axes[:4]:
-        labels = [line.get_label() for line in ax.lines]
-        assert [label for label in labels if label[0] != "_"] == ["0.0010", "0.0100", "0.1000"]
+        lines = [line for line in ax.lines if line.get_label()[0] != "_"]
+        assert [line.get_label() for line in lines] == named
+        assert lines[1].get_linewidth() > lines[2].get_linewidth()
         assert ax.get_ylabel()
     assert figure.get_suptitle() == "Swish at three rates"
+    assert "0.0010 learned 0.880, 0.0100 diverged 0.080" in figure.get_label()
+
+
+def test_accuracies_have_more_room_near_1():
+    ax = plots.curves_by_unit({"relu": history()}, "title").axes[3]
+    low, middle, high = ax.transData.transform([(0, 0.1), (0, 0.85), (0, 0.95)])[:, 1]
+    assert (high - middle) / 0.1 > 2 * (middle - low) / 0.75
+
+
+def test_what_was_recorded_stands_beside_what_is_displayed():
+    curves = {0.001: history(), 0.01: history(nan_from=2)}
+    figure = plots.as_recorded_and_displayed(curves, plots.clipped, "title")
+    assert (
+        figure.get_label()
+        == "as recorded: 1 of 2 lines are whole; displayed: 2 of 2 lines are whole"
+    )
+    np.testing.assert_allclose(figure.axes[1].lines[1].get_ydata(), [2.3, 1.0, 100, 100])
 
 
 def test_the_grid_says_what_failed_and_frames_what_was_chosen():
@@ -82,11 +103,27 @@ def test_published_and_ours_stand_side_by_side():
     assert mark.get_xdata()[0] == 0.93
 
 
-def test_learned_swish_draws_each_beta():
-    ax = plots.learned_swish([0.5, -0.2])
-    first = next(line for line in ax.lines if "layer 1" in line.get_label())
-    np.testing.assert_allclose(first.get_ydata(), activations.swish(first.get_xdata(), 0.5))
-    assert "β = -0.200" in ax.get_legend().get_texts()[1].get_text()
+def test_learned_swish_draws_each_beta_where_z_lies():
+    z = [np.linspace(-50, 100, 1000), np.linspace(-3, 3, 1000)]
+    figure = plots.learned_swish([0.5, -0.2], z, "title")
+    for ax, beta, own in zip(figure.axes[:2], (0.5, -0.2), z, strict=True):
+        line = next(line for line in ax.lines if line.get_label() == "Swish")
+        np.testing.assert_allclose(line.get_ydata(), activations.swish(line.get_xdata(), beta))
+        assert own[0] < line.get_xdata()[0] < own[20]
+        assert f"β = {beta:.3f}" in ax.get_title()
+    assert "layer 2 has β = -0.200" in figure.get_label()
+
+
+def test_before_and_after_joins_hollow_and_filled_dots():
+    array = np.array([[[0.1, 0.2], [0.3, 0.4]], [[0.5, 0.6], [0.7, 0.8]]])  # 2 seeds, 2 layers
+    panels = {name: {"relu": array, "tanh": array} for name in "abcd"}
+    figure = plots.before_and_after(panels, "title", log=["d"])
+    assert [ax.get_yscale() for ax in figure.axes] == ["linear"] * 3 + ["log"]
+    dots = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    hollow = [to_hex(line.get_markerfacecolor()) == "#ffffff" for line in dots]
+    assert hollow == [True, True, False, False] * 2
+    np.testing.assert_allclose(dots[2].get_ydata(), array[1, :, 0])
+    assert "a ReLU 0.2 to 0.6, Tanh 0.2 to 0.6; b" in figure.get_label()
 
 
 def test_words_name_the_units():
