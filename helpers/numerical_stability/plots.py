@@ -1,6 +1,7 @@
 """The figures of notebook 04: magnitudes out of range, fits that fail, signals through depth."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -32,6 +33,12 @@ def _band(ax: Axes, x: ArrayLike, values: NDArray, tail: float, color: Any, **li
         low, middle, high = np.quantile(values, [tail, 0.5, 1 - tail], axis=1)
     ax.fill_between(x, low, high, color=color, alpha=0.15, lw=0)
     ax.plot(x, middle, color=color, **line)
+
+
+def _label(figure: Figure, axes: Iterable[Axes], pad: float = 6) -> None:
+    figure.draw_without_rendering()
+    for ax in axes:
+        label_lines(ax, pad=pad)
 
 
 def magnitudes(logs: Mapping[str, NDArray]) -> Figure:
@@ -99,9 +106,7 @@ def five_fits(x: NDArray, runs: Mapping[str, Fits], baseline: float) -> Figure:
     axes[2, 0].set_yscale("symlog", linthresh=smallest, linscale=3)
     axes[2, 0].set_ylim(bottom=-smallest / 3)
     axes[2, 0].yaxis.get_major_locator().set_params(numticks=7)
-    figure.draw_without_rendering()
-    for ax in axes[2]:
-        label_lines(ax, pad=3)
+    _label(figure, axes[2], pad=3)
     last = ", ".join(f"{np.median(fits[2][-1]):.2g}" for fits in runs.values())
     figure.set_label(
         "A column a configuration with fits, losses and gradients by layer, a line a seed. Median "
@@ -118,8 +123,7 @@ def balanced_units(curves: Mapping[str, ArrayLike], x: NDArray) -> Figure:
     for (label, values), hue, dash in zip(curves.items(), palette.CYCLE, DASHES, strict=False):
         ax.plot(x, values, color=hue, linestyle=dash, label=label)
     ax.set(xlim=(x[0], x[-1]), xlabel="x", ylabel="value of the unit")
-    figure.draw_without_rendering()
-    label_lines(ax)
+    _label(figure, [ax])
     steep = ", ".join(f"{k} {np.gradient(v, x)[len(x) // 2]:.2f}" for k, v in curves.items())
     figure.set_label(f"Curves beside the line x; their slopes in the middle: {steep}.")
     return figure
@@ -205,11 +209,9 @@ def depth_curves(panels: Mapping[str, Mapping[str, tuple[Signal, Signal]]]) -> F
     figure, axes = plt.subplots(2, len(panels), figsize=(9.6, 6.2), **SHARED)
     told = []
     for first, (row, name) in enumerate(zip(axes, ("activations", "gradients"), strict=True)):
+        pick = attrgetter(name)
         split = {
-            title: {
-                label: (getattr(pair[0], name), getattr(pair[1], name))
-                for label, pair in curves.items()
-            }
+            title: {label: (pick(many), pick(theory)) for label, (many, theory) in curves.items()}
             for title, curves in panels.items()
         }
         for ax, curves in zip(row, split.values(), strict=True):
@@ -221,9 +223,7 @@ def depth_curves(panels: Mapping[str, Mapping[str, tuple[Signal, Signal]]]) -> F
         below.set_xlabel("layer")
     axes[0, 0].set_ylabel("mean of $a^2$")
     axes[1, 0].set_ylabel(r"mean of $\delta^2$, last layer = 1")
-    figure.draw_without_rendering()
-    for ax in axes.flat:
-        label_lines(ax)
+    _label(figure, axes.flat)
     figure.set_label(
         "Mean squares by layer on log axes, median over networks with theory dashed. At the end, "
         f"measured (theory): of a, {told[0]}; of δ, back at layer 1, {told[1]}."
@@ -238,9 +238,7 @@ def cosines(panels: Mapping[str, Mapping[str, Curve]]) -> Figure:
         _by_layer(ax, curves, 0)
         ax.set(title=title, xlabel="layer")
     axes[0].set_ylabel("cosine of the two signals")
-    figure.draw_without_rendering()
-    for ax in axes:
-        label_lines(ax)
+    _label(figure, axes)
     figure.set_label(
         "Cosine of two signals by layer, median over networks with theory dashed. At the last "
         f"layer, measured (theory): {_told(panels, -1)}."
@@ -264,8 +262,6 @@ def sizes(panels: Mapping[str, Mapping[str, NDArray]]) -> Figure:
             said.append(f"{title}, {label} {np.median(values[:, -1]):.2g}")
         ax.set(title=title, xlabel="layer", yscale="log")
     axes[0].set_ylabel("mean of $z^2$")
-    figure.draw_without_rendering()
-    for ax in axes:
-        label_lines(ax)
+    _label(figure, axes)
     figure.set_label(f"Mean of z² by layer on log axes. Last, median: {'; '.join(said)}.")
     return figure
