@@ -19,13 +19,11 @@ from torch.nn import functional as F
 from helpers import activations, networks, training
 from helpers.differences import Remark, describe, malformed, wrong
 from helpers.drawn import pictures, title
-from helpers.judge import Checklist, Given, Task
+from helpers.judge import Checklist, Given, Task, each
 from helpers.mnist_comparison import plots, search
 
 checklist = Checklist("3 · Six activation units on MNIST", torch=True)
 progress = checklist.progress
-
-# --- 3.1: what a reader sees on each axes ---------------------------------------------------------
 
 
 def _digits(rng: Generator, *labels: int) -> Given:
@@ -74,8 +72,6 @@ draw_digits = checklist.exercise(
         observe=_seen_on,
     ),
 )
-
-# --- 3.2: examples of which each is told from all others ------------------------------------------
 
 
 def _examples(n: int, used: int, rng: Generator, dtype: torch.dtype = torch.float32) -> Given:
@@ -130,8 +126,6 @@ split_examples = checklist.exercise(
         observe=_parts,
     ),
 )
-
-# --- 3.3 and 3.4: a forward and a backward pass ---------------------------------------------------
 
 
 def _passes(call: Callable, answer: Callable, given: Given) -> dict[str, Any]:
@@ -275,8 +269,6 @@ swish = checklist.exercise(
     ),
 )
 
-# --- 3.5: layers, units, logits and gradients of a network ----------------------------------------
-
 
 class _Unit(nn.Module):
     """f(βz) with a β of its own; it notes itself and the layer's width at every use."""
@@ -362,8 +354,6 @@ build_network = checklist.exercise(
     ),
 )
 
-# --- 3.6: a few steps of a few networks -----------------------------------------------------------
-
 HAS_GRADIENTS, RAW_PIXELS = " that has gradients already", " on raw pixels"
 
 
@@ -439,12 +429,10 @@ descent_step = checklist.exercise(
     ),
 )
 
-# --- 3.8: a few curves ----------------------------------------------------------------------------
 
-
-def _curve(*special: float, n: int = 4, dtype: type = float) -> Callable[[Generator], tuple]:
-    """Return a kind: n losses below 5, with the special ones among them."""
-    return lambda rng: (rng.permutation([*rng.uniform(0.001, 5, n), *special]).astype(dtype),)
+def _curve(rng: Generator, *special: float, n: int = 4, dtype: type = float) -> Given:
+    """Return n losses below 5, with the special ones among them."""
+    return Given((rng.permutation([*rng.uniform(0.001, 5, n), *special]).astype(dtype),))
 
 
 def _copied(call: Callable, answer: Callable, given: Given) -> Any:
@@ -456,20 +444,19 @@ def _copied(call: Callable, answer: Callable, given: Given) -> Any:
     return call(run, *given.args)
 
 
+LOSSES = (
+    *((400.5, 12345, np.inf, np.nan), (np.nan,), (np.inf,), (100, 99.5, 100.5, 0), (25, 75)),
+    (1e5, 1e38, 1.7e308),
+)
 displayed = checklist.exercise(
     "3.8 Losses as they are drawn",
     Task(
         lambda losses: np.where(losses <= 100, losses, 100),
         {
-            "a run that diverges": _curve(400.5, 12345, np.inf, np.nan),
-            "NaN alone": _curve(np.nan),
-            "infinity alone": _curve(np.inf),
-            "about 100": _curve(100, 99.5, 100.5, 0),
-            "large": _curve(1e5, 1e38, 1.7e308),
-            "none to replace": _curve(25, 75),
-            "NaN only": _curve(np.nan, np.nan, n=0),
-            "float32": _curve(250, np.inf, np.nan, dtype=np.float32),
-            "long": _curve(np.nan, np.inf, 1e4, n=1000),
+            "with special ones": each(_curve, *LOSSES),
+            "NaN only": each(_curve, (np.nan, np.nan), n=0),
+            "float32": each(_curve, (250, np.inf, np.nan), dtype=np.float32),
+            "long": each(_curve, (np.nan, np.inf, 1e4), n=1000),
         },
         {
             "NaN is still there": lambda losses: np.minimum(losses, 100),
@@ -484,8 +471,6 @@ displayed = checklist.exercise(
         forbidden=[(plots, "clipped")],
     ),
 )
-
-# --- 3.9: grids of rates in which shortcuts lead elsewhere ----------------------------------------
 
 
 def _grid(below: tuple, images: int, rng: Generator, top: float | None = None) -> Given:
