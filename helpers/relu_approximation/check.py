@@ -46,7 +46,7 @@ def _hinge(rng: Generator, low: tuple, high: tuple, tolerance: float) -> Given:
 def _root(factor: float = 2, x2: float = 2, m: float = -1, rest: float = 1) -> Callable:
     """Return (p, m, r, ε) ↦ x2·p + m·m + factor·√(rest·r + ε), right for the default factors."""
     return lambda place, slope, residual, tolerance=0.04: (
-        x2 * place + m * slope + factor * np.sqrt(max(rest * residual + tolerance, 0))
+        x2 * place + m * slope + factor * np.sqrt(rest * residual + tolerance)
     )
 
 
@@ -70,6 +70,7 @@ steepest_slope = _exercise(
     },
     {
         "This is the net's slope after the hinge, m + k; give the hinge's own, k.": _root(m=0),
+        "This is h; the hinge's own slope is k = h − m + 2p.": _root(m=0, x2=0),
         "The root counts twice: h²/4 = r(p) + ε gives h = 2√(r(p) + ε).": _root(1),
         "r(p) is missing under the root: it is r(p) + ε.": _root(rest=0),
         "Under the root the sign of r(p) is wrong: it is r(p) + ε.": _root(rest=-1),
@@ -99,7 +100,9 @@ def _within(seen: dict, given: Given) -> None:
     """Refuse more units than were given, or an error above the bound for so many."""
     error, values = seen["error"], seen["values"]
     if seen["units"] > max(given.args, default=np.inf):
-        malformed(f"for {given}: the net has {seen['units']} units")
+        one_more = "\nnp.arange(0, 1, h) can round to an entry too many; h * np.arange(N) does not."
+        said = f"for {given}: the net has {seen['units']} units"
+        malformed(said + one_more * (seen["units"] == given.args[0] + 1))
     bound = 1 / (8 * given.args[0] ** 2) if given.args else 0.04
     if not error <= bound * (1 + 1e-5) + 3e-7:  # the margin is what float32 costs
         i = np.abs(X**2 - values).argmax()
@@ -190,13 +193,18 @@ def _among(*places: str, size: Callable = np.abs) -> Callable:
     return answer
 
 
+def _exact(*parameters: NDArray) -> float:
+    return sup_error(ReluNet(*parameters)).value
+
+
 exact_error = _exercise(
     "1.3 The exact sup error",
-    lambda W1, b1, W2, b2: sup_error(ReluNet(W1, b1, W2, b2)).value,
+    _exact,
     {"nets": _nets},
     {
         "The vertices are missing: x² minus a line is a parabola.": _among("ends"),
         "Only vertices are looked at; 0, 1 and the breakpoints count, too.": _among("vertices"),
+        "The output bias b2 is missing.": lambda W1, b1, W2, b2: _exact(W1, b1, W2, 0 * b2),
         "The ends of the interval, 0 and 1, are missing.": _among("breakpoints", "vertices"),
         "This is the largest x² − ŷ(x), without |·|.": _among("ends", "vertices", size=np.positive),
         "This is the largest ŷ(x) − x², without |·|.": _among("ends", "vertices", size=np.negative),
@@ -205,7 +213,8 @@ exact_error = _exercise(
     },
     tolerance=2e-8,
     forbidden=((nets, "sup_error"),),
-    hint="Candidates: 0, 1, breakpoints between them, and each piece's vertex if it lies on it.",
+    hint="Candidates: 0, 1, breakpoints between them, and each piece's vertex if it lies on it.\n"
+    "A grid will not do: what it finds is close, but too small.",
 )
 
 
@@ -242,7 +251,8 @@ collapse = _exercise(
         "Biases pass through later layers.": _line(lambda m, c, bs: (m, np.concatenate(bs).sum())),
         "This slope is the output at x = 1.": _line(lambda m, c, bs: (m + c, c)),
     },
-    hint="Value 1 is the slope m, value 2 the offset q. At x = 0 the net gives q.",
+    hint="Value 1 is the slope m, value 2 the offset q. At x = 0 the net gives q.\n"
+    "A bias has the shape (n,), so an offset in NumPy starts as np.zeros(1), not (1, 1).",
 )
 
 
@@ -347,14 +357,24 @@ plot_errors = _exercise(
 )
 
 
-def _teeth(weight: Callable = lambda j, m: 4.0**-j, of_x: int = 1, more: int = 0) -> Callable:
-    """Return (x, m) ↦ of_x·x − Σ weight(j, m)·Tⱼ(x), a sum of m + `more` teeth."""
+def _teeth(
+    weight: Callable = lambda j, m: 4.0**-j,
+    of_x: int = 1,
+    more: int = 0,
+    late: bool = False,
+    again: bool = True,
+) -> Callable:
+    """Return (x, m) ↦ of_x·x − Σ weight(j, m)·Tⱼ(x), a sum of m + `more` teeth.
+
+    Folded too `late`, its teeth begin with x; not folded `again`, every one is the first.
+    """
 
     def answer(x: NDArray, layers: int) -> NDArray:
         tooth, total = x, of_x * x
         for j in range(1, layers + more + 1):
-            tooth = 1 - np.abs(1 - 2 * tooth)
-            total = total - weight(j, layers) * tooth
+            folded = 1 - np.abs(1 - 2 * (tooth if again else x))
+            total = total - weight(j, layers) * (tooth if late else folded)
+            tooth = folded
         return total
 
     return answer
@@ -378,6 +398,8 @@ sawtooth = _exercise(
         "The tooth is divided by 2ʲ; the arches shrink by 4.": _teeth(lambda j, m: 2.0**-j),
         "The first tooth is subtracted whole: j starts at 1.": _teeth(lambda j, m: 4.0 ** (1 - j)),
         "Only the first tooth is subtracted, not all.": _teeth(lambda j, m: (j == 1) / 4),
+        "The first share uses x itself: fold first, then subtract.": _teeth(late=True),
+        "Every share uses T(x); T_j is the tooth of T_(j−1).": _teeth(again=False),
         "The teeth are added; subtract them from x.": _teeth(lambda j, m: -(4.0**-j)),
         "This is the sawtooth; ŷ is x minus all the teeth.": _teeth(lambda j, m: -(j == m), 0),
         "The x in front is missing: ŷ is x minus the teeth.": _teeth(of_x=0),

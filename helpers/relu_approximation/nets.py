@@ -144,7 +144,8 @@ def _at_least_one(name: str, value: int) -> None:
 def _parameter(name: str, value: ArrayLike, shape: tuple[int, ...]) -> NDArray:
     array = np.array(value, dtype=np.float64)
     if array.shape != shape:
-        raise ValueError(f"{name} has shape {array.shape}; as long as b1 is, it needs {shape}")
+        reason = f"b1 has length {shape[0] * shape[1]}, so {name}" if len(shape) == 2 else "it"
+        raise ValueError(f"{name} has shape {array.shape}; {reason} needs the shape {shape}")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} is {array}; every entry must be finite")
     return array

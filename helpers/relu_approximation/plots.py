@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 from numpy.typing import ArrayLike, NDArray
 
-from helpers.palette import BLACK, GREY, LIGHT, OCHRE, ORANGE, PALE_OCHRE
+from helpers.palette import BLACK, GREY, INK, LIGHT, OCHRE, ORANGE, PALE_OCHRE
 from helpers.plotting import axes_or_new, label_lines, text_color, unit_style
 from helpers.relu_approximation.nets import ReluNet, SupError
 
@@ -55,13 +55,13 @@ def units_and_sum(net: ReluNet) -> Figure:
         total.axvline(bend, **LOOKS[i], linewidth=1)
         total.plot(bend, net(bend), color=f"C{i}", **BEND)
     label_lines(parts)
-    total.plot(x, net(x), **NET, zorder=3)
+    total.plot(x, net(x), **{**NET, "color": INK}, zorder=3)
     parts.set(title="what each unit adds", xlabel="x", ylabel="a unit's share")
     total.set(title="their sum", xlabel="x", ylabel="ŷ(x)")
-    left = ", ".join(str(i) for i, w in enumerate(net.W1[:, 0], start=1) if w < 0) or "none"
+    left = "".join(f"; unit {i} looks to the left" for i in np.flatnonzero(net.W1 < 0) + 1)
     figure.set_label(
-        f"Left: hinges that bend at {_listed(places)}; of them looks to the left: {left}. Right: "
-        f"their sum, a broken line that bends at {_listed(net.breakpoints)}."
+        f"Left: hinges that bend at {_listed(places)}{left}. Right: their sum, "
+        f"a broken line that bends at {_listed(net.breakpoints)}."
     )
     return figure
 
@@ -132,11 +132,13 @@ def residuals(nets: Mapping[str, ReluNet], errors: Mapping[str, SupError]) -> Fi
 def candidates(net: ReluNet, error: SupError, ends: ArrayLike, vertices: ArrayLike) -> Axes:
     """Draw the residual with the ends of its pieces, its vertices, and where it is largest."""
     ax = residual(net, axes_or_new(None), 0.048, error)
-    plt.setp(ax.lines[-1], markersize=13, label="sup error reached")  # seen around the others
-    look: dict[str, Any] = {"mfc": "white", "color": BLACK, "markersize": 5, "zorder": 6}
+    plt.setp(ax.lines[-1], markersize=15, label="sup error reached")  # seen around the others
+    look: dict[str, Any] = {"mfc": "white", "color": BLACK, "markersize": 7, "zorder": 6}
     for points, marker, label in ((ends, "s", "ends of pieces"), (vertices, "v", "vertices")):
         x = np.asarray(points)
         ax.plot(x, x**2 - net(x), marker, **look, label=label)
+    left_over = sample(net) ** 2 - net(sample(net))
+    ax.set_ylim(left_over.min() - 0.008, left_over.max() + 0.012)
     ax.legend(loc="lower left", ncols=3, bbox_to_anchor=(0, 1), borderaxespad=0.2, columnspacing=1)
     ax.figure.set_label(
         f"What the net leaves over, its pieces' ends at {_listed(ends)}, vertices at "
@@ -184,10 +186,10 @@ def largest(values: NDArray) -> NDArray:
 
 
 def dips(x: NDArray, named: Named) -> Axes:
-    """Draw x² − mx for several slopes m, with a strip of the height that it may vary by."""
+    """Draw x² − mx for several slopes m, with a strip as deep as they may dip below 0."""
     ax = curves(x, named, np.argmin, ylabel="x² − mx")
     ax.axhspan(-2 * TOLERANCE, 0, **BAND)
-    said = f"height {2 * TOLERANCE:g}: all that it may vary by"
+    said = f"down from r(0): {2 * TOLERANCE:g}, all that is allowed"
     ax.text(0.5, -TOLERANCE, said, ha="center", va="center")
     return ax
 

@@ -122,6 +122,8 @@ RIGHT = {
 
 WRONG = {
     "steepest_slope": [
+        ("def steepest_slope(place, slope, residual, tolerance=0.04):\n"
+         "    return 2 * place - slope + 2 * np.sqrt(tolerance - residual)", "the sign of r(p)"),
         ("def steepest_slope(place, slope, residual, tolerance=0.04):\n    return np.clip("
          "2 * place - slope + 2 * np.sqrt(residual + tolerance), 0, 1)", ""),
         ("def steepest_slope(place, slope, residual, tolerance=0.04):\n    return abs(2 * place "
@@ -134,13 +136,13 @@ WRONG = {
     ],
     "square_net": [
         (NET.format(ASSIGNMENT.replace("-0.48", "-0.6")), "expected a sup error of at most 0.04"),
-        (NET.format("[[0.2, 0.6, 0.8]], [0, -0.12, -0.48], [[1, 1, 1]], [0]"), "it needs (3, 1)"),
+        (NET.format("[[0.2, 0.6, 0.8]], [0, -0.12, -0.48], [[1, 1, 1]], [0]"), "so W1 needs"),
         (NET.format(ASSIGNMENT.replace("-0.48", "np.nan")), "finite"),
         ("def square_net():\n    return tuple(best_net(2))", "it uses"),
         ("def square_net():\n    return best_net(2)", "it uses"),
     ],
     "exact_error": [
-        (GRID.format(points=1001, more=""), "for a net with"),
+        (GRID.format(points=1001, more=""), "A grid will not do"),
         (GRID.format(points=1001, more="w = W1[:, 0]; p = -b1[w != 0] / w[w != 0]; "
                      "x = np.append(x, p[(p > 0) & (p < 1)])"), "for a net with"),
         (SUP.replace("for p, q in zip(ends, ends[1:])", "for p, q in zip(ends[1:], ends[2:])"), ""),
@@ -148,6 +150,9 @@ WRONG = {
          "it uses"),
     ],
     "collapse": [
+        ("def collapse(weights, biases):\n    A, B = np.ones((1, 1)), np.zeros((1, 1))\n"
+         "    for W, b in zip(weights, biases):\n        A, B = W @ A, W @ B + b\n"
+         "    return A, B", "np.zeros(1)"),
         ("def collapse(weights, biases):\n    A, B = np.ones((1, 1)), np.zeros(1)\n"
          "    for W, b in zip(weights, biases):\n        A, B = W @ A, W @ B + b\n"
          "    return float(np.linalg.norm(A)), B.item()", "expected -"),
@@ -161,7 +166,7 @@ WRONG = {
         ("def best_line(a, b):\n    e = (b - abs(a)) ** 2 / 8\n    return a + b, -a*b - e, e", ""),
     ],
     "pieces_net": [
-        (PIECES.format(places="np.arange(0, 1, 1 / units)"), "the net has 50 units"),
+        (PIECES.format(places="np.arange(0, 1, 1 / units)"), "np.arange(0, 1, h) can round"),
         ("def pieces_net(units):\n    return tuple(best_net(units))", "it uses"),
         ("def pieces_net(units):\n    return tuple(equal_pieces(units))", "it uses"),
     ],
@@ -178,6 +183,8 @@ WRONG = {
         (PLOT.replace("'o-'", "'o-', color='w'"), "nothing is to be seen"),
     ],
     "sawtooth": [
+        ("def sawtooth(x, layers):\n    t = f = x\n    for s in range(1, layers + 1):\n"
+         "        f, t = f - t / 4**s, 1 - abs(2 * t - 1)\n    return f", "fold first"),
         (SAW.replace("np.asarray(x, float)", "np.ravel(x)"), "shape"),
         (SAW.replace("2 - 2 * t)", "2 - 2 * t)[()] if s else 2 * t"), ""),
         ("def sawtooth(x, layers):\n    return sawtooth_net(layers)(x) + 4.0**-layers / 8",
