@@ -74,8 +74,7 @@ def fixed_state(device: str) -> Iterator[None]:
     """
     dtype, matmul = torch.get_default_dtype(), torch.get_float32_matmul_precision()
     flushed = sys.float_info.min / 2 == 0
-    off = torch.autocast(device, enabled=False), torch.inference_mode(False), torch.no_grad()
-    with off[0], off[1], off[2], torch.random.fork_rng(devices=[]):
+    with torch.autocast(device, enabled=False), torch.random.fork_rng(devices=[]):
         torch.set_default_dtype(torch.float32)
         torch.set_float32_matmul_precision("highest")
         torch.set_flush_denormal(True)

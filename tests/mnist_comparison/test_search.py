@@ -324,21 +324,23 @@ def test_a_run_starts_as_the_plain_loop_and_leaves_the_generator_alone(reference
         np.testing.assert_array_equal(found[name], value)
 
 
+def setting(change, value, normal):
+    """Return a setting for the time of a stack."""
+
+    def enter(stack):
+        stack.callback(change, normal)
+        change(value)
+
+    return enter
+
+
 SETTINGS = {
-    "float64": lambda stack: (
-        stack.callback(torch.set_default_dtype, torch.float32)
-        or torch.set_default_dtype(torch.float64)
-    ),
+    "float64": setting(torch.set_default_dtype, torch.float64, torch.float32),
+    "products": setting(torch.set_float32_matmul_precision, "medium", "highest"),
+    "subnormals": setting(torch.set_flush_denormal, True, False),
     "device": lambda stack: stack.enter_context(torch.device("meta")),
-    "products": lambda stack: (
-        stack.callback(torch.set_float32_matmul_precision, "highest")
-        or torch.set_float32_matmul_precision("medium")
-    ),
     "autocast": lambda stack: stack.enter_context(torch.autocast("cpu")),
     "inference": lambda stack: stack.enter_context(torch.inference_mode()),
-    "subnormals": lambda stack: (
-        stack.callback(torch.set_flush_denormal, False) or torch.set_flush_denormal(True)
-    ),
     "seed": lambda stack: torch.manual_seed(99),
 }
 
@@ -349,13 +351,13 @@ def state():
     return *kinds, flushed, torch.is_autocast_enabled(), torch.is_inference_mode_enabled()
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("unit", ["swish", "gelu"])
-def test_a_run_does_not_depend_on_global_state_and_leaves_it(reference, unit, setting):
+def test_a_run_does_not_depend_on_global_state_and_leaves_it(reference, unit, name):
     spec = replace(reference["swish", RATES[0], 0].spec, unit=unit, epochs=3, precision="float32")
     expected = train_spec(spec, examples(), "cpu")
     with contextlib.ExitStack() as stack:
-        SETTINGS[setting](stack)
+        SETTINGS[name](stack)
         before = state()
         found = train_spec(spec, examples(), "cpu")
         assert state() == before
