@@ -1,5 +1,7 @@
 # `make help` lists the targets. Each sets up .venv first, which takes minutes once and then no time.
 # PYTHON=/path/to/python make lab    chooses the Python that .venv is made with.
+# TORCH_INDEX=ADDRESS make lab       takes torch and torchvision from this index, such as PyTorch's
+#                                    own of builds without parts for graphics cards (see README.md).
 
 ifeq ($(OS),Windows_NT)
 VENV_PYTHON := .venv/Scripts/python.exe
@@ -69,19 +71,19 @@ lock: setup-dev ## write the versions in .venv to requirements.lock (after a gre
 clean: ## delete .venv, build/ and caches; data/ stays
 	rm -rf .venv build .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info
 
-# Any Python in range can do the set-up, the one of an existing .venv included.
-PYTHONS := python3 python python3.13 python3.12 python3.11 python3.10 $(VENV_PYTHON)
-IN_RANGE := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
+# Any Python that tools/setup_env.py accepts can do the set-up, the one of an existing .venv included.
+PYTHONS := python3 python $(addprefix python3.,19 18 17 16 15 14 13 12 11 10) $(VENV_PYTHON)
+OLDEST := $(shell sed -n 's/^requires-python = ">=\(.*\)"/\1/p' pyproject.toml)
 ifneq ($(PYTHON),)
 # By way of the environment, so that no character of the path means anything to the shell.
 setup setup-dev: export PYTHON := $(PYTHON)
-SET_UP = "$$PYTHON" -c '$(IN_RANGE)' 2>/dev/null || { \
-	echo "PYTHON=$$PYTHON is not a Python from 3.10 to 3.13." >&2; exit 1; }; \
+SET_UP = "$$PYTHON" tools/setup_env.py python >/dev/null 2>&1 || { \
+	echo "PYTHON=$$PYTHON is not a Python $(OLDEST) or newer." >&2; exit 1; }; \
 	"$$PYTHON" tools/setup_env.py --insist
 else
 SET_UP = found=; for python in $(PYTHONS); do \
-	if "$$python" -c '$(IN_RANGE)' >/dev/null 2>&1; then found=$$python; break; fi; done; \
-	test -n "$$found" || { echo 'No Python from 3.10 to 3.13 was found: install one' \
+	if "$$python" tools/setup_env.py python >/dev/null 2>&1; then found=$$python; break; fi; done; \
+	test -n "$$found" || { echo 'No Python $(OLDEST) or newer was found: install one' \
 	'(python.org), or name it: make PYTHON=/path/to/python ...' >&2; exit 1; }; \
 	"$$found" tools/setup_env.py
 endif

@@ -1,4 +1,4 @@
-"""The plain training loop against the learning-rate search, in turn, on this machine.
+"""The plain training loop, as it is and with subnormals flushed, against the search, in turn.
 
 `make bench` writes build/bench.json and build/bench.png and prints what is in them. For each unit
 both ways train from the same weights at the unit's best rate, in alternating rounds, so that a
@@ -21,10 +21,10 @@ import torch
 
 from helpers.activations import UNITS
 from helpers.mnist_comparison import mnist
-from helpers.mnist_comparison.fast import columns
+from helpers.mnist_comparison.fast import PRECISIONS, columns, default_precision
 from helpers.mnist_comparison.passes import in_blocks
 from helpers.mnist_comparison.records import Examples
-from helpers.mnist_comparison.search import default_precision, search
+from helpers.mnist_comparison.search import search
 from helpers.mnist_comparison.shortcuts import BLOCK
 from helpers.networks import MNIST_SIZES
 from helpers.plotting import unit_style, use_style
@@ -44,8 +44,8 @@ PLAIN_EPOCHS = 12  # of every run, twice, from which the plain loop's 1,000 are 
 SHORT_SEARCHES = (50, 100)  # epochs of the searches from which a full one is reckoned
 FAST_EPOCHS = 60  # of one measured search
 
-# The plain loop runs in a process of its own: subnormals are to come as they come, and once
-# flushed in a process they stay so. Mish and Swish are the notebook's own.
+# The plain loop runs in two processes of its own: in one subnormals come as they come; in the
+# other (with an argument) they are flushed, and stay so. Mish and Swish are the notebook's own.
 PLAIN = """
 import json, sys, time
 import numpy as np, torch
@@ -54,6 +54,8 @@ from torch.nn import functional as F
 from helpers.mnist_comparison import mnist
 from helpers.networks import MNIST_SIZES, mlp
 from helpers.training import train
+
+torch.set_flush_denormal(len(sys.argv) > 1)  # before there is a second thread, which inherits it
 
 class Mish(torch.autograd.Function):
     @staticmethod
@@ -104,10 +106,10 @@ for line in sys.stdin:
 class Plain:
     """The plain loop in a process of its own; `ms` measures a run's epochs."""
 
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", PLAIN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+    def __init__(self, *flushed: str) -> None:
+        command = [sys.executable, "-c", PLAIN, *flushed]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self.process = subprocess.Popen(command, **pipes, text=True)
 
     def ms(self, unit: str, lr: float, epochs: int) -> float:
         """Return milliseconds an epoch."""
@@ -158,45 +160,53 @@ def operations(examples: Examples) -> int:
     return 2 * (2 * inputs * first + 3 * len(train.y) * upper)  # no gradient at the inputs
 
 
-def at_best_rates(plain: Plain, examples: Examples) -> dict[str, dict[str, float]]:
-    """Return milliseconds an epoch of both ways, and their ratio, for each unit."""
+def at_best_rates(plain: Plain, flushed: Plain, examples: Examples) -> dict[str, dict[str, float]]:
+    """Return milliseconds an epoch of all ways, and the search's ratios, for each unit."""
     table = {}
     for unit in UNITS:
+        setting, rates = (unit, BEST[unit], 20), {unit: [BEST[unit]]}
         rounds = [
-            (plain.ms(unit, BEST[unit], 20), fast_ms([unit], {unit: [BEST[unit]]}, examples))
+            (plain.ms(*setting), flushed.ms(*setting), fast_ms([unit], rates, examples))
             for _ in range(ROUNDS)
         ]
+        slow, even, quick = (median(column) for column in zip(*rounds, strict=True))
         table[unit] = {
-            "plain_ms": median(slow for slow, _ in rounds),
-            "search_ms": median(quick for _, quick in rounds),
-            "ratio": median(slow / quick for slow, quick in rounds),
+            "plain_ms": slow,
+            "flushed_ms": even,
+            "search_ms": quick,
+            "ratio": median(one / three for one, _, three in rounds),
+            "flushed_ratio": median(two / three for _, two, three in rounds),
         }
     return table
 
 
-def whole_search(plain: Plain, examples: Examples, in_full: bool) -> dict[str, float | bool]:
-    """Return the minutes of all 48 runs of 1,000 epochs by both ways, and their ratio.
+def whole_search(
+    plain: Plain, flushed: Plain, examples: Examples, in_full: bool
+) -> dict[str, float | bool]:
+    """Return the minutes of all 48 runs of 1,000 epochs by all ways, and the search's ratios.
 
-    The plain loop makes a few epochs of every run and is reckoned from them. The search is
+    The plain loops make a few epochs of every run and are reckoned from them. The search is
     measured in full, or reckoned from two shorter ones: what the longer takes beyond the shorter
-    is the cost of the runs that are still alive. The two ways take turns.
+    is the cost of the runs that are still alive. The ways take turns.
     """
-    searched = []
-    plain_minutes = 0.0
+    searched, loops = [], {"plain": [], "flushed": []}
     for epochs in SHORT_SEARCHES:
-        rounds = [plain.ms(unit, rate, PLAIN_EPOCHS) for unit in UNITS for rate in RATES]
-        plain_minutes += sum(rounds) * EPOCHS / 6e4 / len(SHORT_SEARCHES)
+        for name, loop in (("plain", plain), ("flushed", flushed)):
+            loops[name] += [loop.ms(unit, rate, PLAIN_EPOCHS) for unit in UNITS for rate in RATES]
         searched.append(search_minutes(examples, epochs))
     short, long = SHORT_SEARCHES
     per_epoch = (searched[1] - searched[0]) / (long - short)
     minutes = searched[1] + per_epoch * (EPOCHS - long)
     if in_full:
         minutes = search_minutes(examples, EPOCHS)
+    slow, even = (sum(ms) * EPOCHS / 6e4 / len(SHORT_SEARCHES) for ms in loops.values())
     return {
-        "plain_minutes": plain_minutes,
+        "plain_minutes": slow,
+        "flushed_minutes": even,
         "search_minutes": minutes,
         "search_measured_in_full": in_full,
-        "ratio": plain_minutes / minutes,
+        "ratio": slow / minutes,
+        "flushed_ratio": even / minutes,
     }
 
 
@@ -229,34 +239,38 @@ def main() -> None:
     split = mnist.split(mnist.load())
     examples = Examples.of(split.train_x, split.train_y, split.validation_x, split.validation_y)
     precision = default_precision("cpu")
-    gflops = peak(getattr(torch, precision))
-    plain = Plain()
+    peaks = {name: peak(dtype) for name, dtype in PRECISIONS.items()}
+    plain, flushed = Plain(), Plain("flushed")
     try:
         fast_ms(["relu"], {"relu": [0.0027, 0.001]}, examples)  # start the search's processes
-        table = at_best_rates(plain, examples)
-        whole = whole_search(plain, examples, in_full="--whole" in sys.argv)
+        table = at_best_rates(plain, flushed, examples)
+        whole = whole_search(plain, flushed, examples, in_full="--whole" in sys.argv)
     finally:
         plain.close()
+        flushed.close()
     for row in table.values():
-        row["share_of_peak"] = operations(examples) / row["search_ms"] / 1e6 / gflops
+        row["share_of_peak"] = operations(examples) / row["search_ms"] / 1e6 / peaks[precision]
     result = {
         "data": split.source,
         "precision": precision,
-        "peak_gflops": gflops,
+        "peak_gflops": peaks,
         "units": table,
         "whole": whole,
     }
-    print(f"\n{split.source}; products in {precision}, measured peak {gflops:.0f} GFLOP/s")
-    print("unit         plain ms   search ms   ratio   share of peak")
+    told = ", ".join(f"{rate:.0f} GFLOP/s in {name}" for name, rate in peaks.items())
+    print(f"\n{split.source}; products in {precision}; measured peaks: {told}")
+    print("             milliseconds an epoch        times faster than   share of")
+    print("unit           plain flushed  search       plain  flushed        peak")
     for unit, row in table.items():
         print(
-            f"{unit:12s} {row['plain_ms']:8.1f} {row['search_ms']:11.1f} {row['ratio']:7.1f} "
-            f"{row['share_of_peak']:14.0%}"
+            f"{unit:12s} {row['plain_ms']:7.1f} {row['flushed_ms']:7.1f} {row['search_ms']:7.1f} "
+            f"{row['ratio']:11.1f} {row['flushed_ratio']:8.1f} {row['share_of_peak']:11.0%}"
         )
     how = "measured" if whole["search_measured_in_full"] else "reckoned"
     print(
-        f"all 48 runs of {EPOCHS} epochs: plain {whole['plain_minutes']:.0f} minutes (reckoned), "
-        f"search {whole['search_minutes']:.1f} minutes ({how}), ratio {whole['ratio']:.1f}"
+        f"all 48 runs of {EPOCHS} epochs: plain {whole['plain_minutes']:.0f} minutes, flushed "
+        f"{whole['flushed_minutes']:.0f} (both reckoned), search {whole['search_minutes']:.1f} "
+        f"({how}): {whole['ratio']:.1f} and {whole['flushed_ratio']:.1f} times faster"
     )
     build = Path(__file__).resolve().parent.parent / "build"
     build.mkdir(exist_ok=True)

@@ -12,12 +12,17 @@ import csv
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-OLDEST, NEWEST = (3, 10), (3, 13)  # as in pyproject.toml and environment.yml
+ROOT = Path(__file__).resolve().parent.parent
+TESTED = [  # pyproject.toml says which; the first is the oldest that will do
+    (3, int(minor))
+    for minor in re.findall(r'Python :: 3\.(\d+)"', (ROOT / "pyproject.toml").read_text("utf-8"))
+]
 REQUIREMENTS = {"lab": ["requirements.txt"], "dev": ["requirements.txt", "requirements-dev.txt"]}
 
 
@@ -102,6 +107,9 @@ def install(root: Path, venv: Path, kind: str) -> None:
                 "(often the network or a full disk), the same command goes on from here."
             )
 
+    if index := os.environ.get("TORCH_INDEX"):  # these two from there; what they need as ever
+        text = (root / "requirements.txt").read_text(encoding="utf-8")
+        pip("--no-deps", "--index-url", index, *re.findall(r"^torch\S+", text, flags=re.MULTILINE))
     # setuptools is what `-e .` is built with; having it here lets a later call work offline.
     pip("setuptools>=77", *(word for name in REQUIREMENTS[kind] for word in ("-r", name)))
     pip("--no-deps", "--no-build-isolation", "-e", ".")
@@ -115,12 +123,10 @@ def set_up(root: Path, kind: str, insist: bool) -> None:
         kind: "lab" for what students need, "dev" for what tests need as well.
         insist: whether .venv must have the version of the running Python.
     """
-    if not OLDEST <= sys.version_info[:2] <= NEWEST:
-        raise SetupError(f"Python {sys.version.split()[0]} is outside 3.10 to 3.13.")
     venv = root / ".venv"
     version = usable_version(venv)
     wrong = insist and version != sys.version_info[:2]
-    if version is None or wrong or not OLDEST <= version <= NEWEST:
+    if version is None or wrong or version < TESTED[0]:
         make_venv(venv)
         version = sys.version_info[:2]
     # "dev" holds all of "lab": either stamp does for "lab".
@@ -131,6 +137,9 @@ def set_up(root: Path, kind: str, insist: bool) -> None:
     for old in venv.glob("installed-*"):
         old.unlink()
     print("Installing the packages into .venv; the first time takes some minutes.", flush=True)
+    if version > TESTED[-1]:
+        told = "Python {}.{} is newer than those we test, up to {}.{}: trying it. Another one: "
+        print(told.format(*version, *TESTED[-1]) + "make PYTHON=/path/to/python ...", flush=True)
     if damaged := forget_damaged(venv):
         print("Repairing", ", ".join(damaged), "...", flush=True)
     install(root, venv, kind)
@@ -140,11 +149,13 @@ def set_up(root: Path, kind: str, insist: bool) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run `set_up` for the Makefile; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kind", choices=REQUIREMENTS)
+    parser.add_argument("kind", choices=["python", *REQUIREMENTS])  # python: is this one usable?
     parser.add_argument("--insist", action="store_true", help="use this very version of Python")
     options = parser.parse_args(arguments)
+    if options.kind == "python" or sys.version_info < TESTED[0]:
+        return int(sys.version_info < TESTED[0])
     try:
-        set_up(Path(__file__).resolve().parent.parent, options.kind, options.insist)
+        set_up(ROOT, options.kind, options.insist)
     except SetupError as error:
         print(f"Set-up stopped: {error}", file=sys.stderr)
         return 1

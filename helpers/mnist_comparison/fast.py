@@ -5,8 +5,13 @@ examples stay in the cache, each with only the inputs it needs (`passes`); and w
 more is left out (`shortcuts`).
 """
 
+import contextlib
+import math
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,19 +66,58 @@ def train_columns(
     return History(due, *records.T)
 
 
-def train_spec(spec: Spec, examples: Examples, device: str) -> Run:
-    """Return the run of this specification."""
-    form = spec.precision, device, examples.scale
-    seen = columns(examples.train_x, examples.train_y, *form)
-    unseen = columns(examples.validation_x, examples.validation_y, *form)
-    due = record_epochs(spec.epochs, spec.record_every)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(spec.seed)
-        model = mlp(spec.sizes, spec.unit).to(device)
+@contextlib.contextmanager
+def fixed_state(device: str) -> Iterator[None]:
+    """Run the block under one global state of torch, whatever is set outside, and put that back.
+
+    Subnormal numbers are flushed: they change nothing here, and some chips crawl through them.
+    """
+    dtype, matmul = torch.get_default_dtype(), torch.get_float32_matmul_precision()
     flushed = sys.float_info.min / 2 == 0
-    torch.set_flush_denormal(True)  # subnormal numbers change nothing, and some chips crawl
-    try:
+    with torch.autocast(device, enabled=False), torch.random.fork_rng(devices=[]):
+        torch.set_default_dtype(torch.float32)
+        torch.set_float32_matmul_precision("highest")
+        torch.set_flush_denormal(True)
+        try:
+            yield
+        finally:
+            torch.set_flush_denormal(flushed)
+            torch.set_float32_matmul_precision(matmul)
+            torch.set_default_dtype(dtype)
+
+
+@cache
+def measured(device: str) -> dict[str, float]:
+    """Return the GFLOP/s of a product such as training takes in each precision, measured once."""
+    n = 500 if device == "cpu" else 12_000
+    threads, best = torch.get_num_threads(), dict.fromkeys(PRECISIONS, math.inf)
+    with fixed_state(device):
+        torch.set_num_threads(1)  # as a worker
+        for name in 10 * list(PRECISIONS):  # in turn: what slows the machine slows both
+            kind: Any = {"dtype": PRECISIONS[name], "device": device}
+            a, b = torch.ones(200, 784, **kind), torch.ones(784, n, **kind)
+            start = time.perf_counter()
+            (a @ b)[0, 0].item()  # waits for a GPU
+            best[name] = min(best[name], time.perf_counter() - start)
+        torch.set_num_threads(threads)
+    return {name: 2e-9 * 200 * 784 * n / seconds for name, seconds in best.items()}
+
+
+def default_precision(device: str) -> str:
+    """Return `bfloat16` where products in it are clearly faster, by measurement; else `float32`."""
+    rate = measured(device)
+    return "bfloat16" if rate["bfloat16"] > 1.2 * rate["float32"] else "float32"
+
+
+def train_spec(spec: Spec, examples: Examples, device: str) -> Run:
+    """Return the run of this specification, whatever the global state of torch is."""
+    due = record_epochs(spec.epochs, spec.record_every)
+    with fixed_state(device):
+        torch.manual_seed(spec.seed)
+        with torch.device("cpu"):
+            form = spec.precision, device, examples.scale
+            seen = columns(examples.train_x, examples.train_y, *form)
+            unseen = columns(examples.validation_x, examples.validation_y, *form)
+            model = mlp(spec.sizes, spec.unit).to(device)
         history = train_columns(model, spec.unit, seen, unseen, spec.lr, due)
-    finally:
-        torch.set_flush_denormal(flushed)
     return Run(spec, history, {k: v.cpu().numpy() for k, v in model.state_dict().items()})

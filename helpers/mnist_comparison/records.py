@@ -1,6 +1,7 @@
 """What a training run is made from, and its record on disk: one .npz file, without pickle."""
 
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -8,6 +9,7 @@ import zipfile
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +19,7 @@ from torch import Tensor, nn
 from helpers.networks import mlp
 from helpers.training import History
 
-FORMAT = 1  # raised by hand when training or its record changes: records of before do not count
+FORMAT = 2  # raised by hand when training or its record changes: records of before do not count
 CHANCE = 0.2  # guessing one of ten digits is right about once in ten times; twice that
 
 
@@ -87,10 +89,12 @@ class Run:
     spec: Spec
     history: History
     parameters: dict[str, NDArray[np.float32]]
+    torch_version: str = torch.__version__  # of the one that trained it
 
     def __repr__(self) -> str:
-        end = self.history.validation_accuracy[-1]
-        return f"Run({self.spec.unit}, lr {self.spec.lr:.4g}, held-out accuracy {end:.4f})"
+        end = f"held-out accuracy {self.history.validation_accuracy[-1]:.4f}"
+        made = f"{self.spec.precision}, torch {self.torch_version}"
+        return f"Run({self.spec.unit}, lr {self.spec.lr:.4g}, {end}; {made})"
 
     @property
     def outcome(self) -> str:
@@ -112,13 +116,14 @@ class SearchError(RuntimeError):
 
 def save_run(run: Run, folder: Path) -> None:
     """Write the run's record into the folder, whole or not at all; where not, a SearchError."""
-    arrays = {f"curve.{name}": curve for name, curve in vars(run.history).items()}
+    arrays: dict[str, Any] = {"spec": run.spec.text, "torch": run.torch_version}
+    arrays |= {f"curve.{name}": curve for name, curve in vars(run.history).items()}
     arrays |= {f"parameter.{name}": value for name, value in run.parameters.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, suffix=".part") as own:
             file = Path(own) / run.spec.file
-            np.savez(file, spec=np.array(run.spec.text), **arrays)
+            np.savez(file, **arrays)
             os.replace(file, folder / run.spec.file)
     except OSError as error:
         raise SearchError(
@@ -128,12 +133,17 @@ def save_run(run: Run, folder: Path) -> None:
 
 
 def load_run(spec: Spec, folder: Path) -> Run | None:
-    """Return the recorded run, or None; a damaged record is announced and counts as none."""
+    """Return the recorded run, or None; one unreadable or damaged is announced, and none."""
     path = folder / spec.file
-    if not path.exists():
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        print(f"{path.name} cannot be read ({error.strerror or error}) and will be trained again")
         return None
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as record:
+        with np.load(io.BytesIO(content), allow_pickle=False) as record:
             if str(record["spec"]) != spec.text:
                 raise ValueError("it belongs to another run")
             history = History(*(record[f"curve.{field.name}"] for field in fields(History)))
@@ -142,8 +152,11 @@ def load_run(spec: Spec, folder: Path) -> Run | None:
             parameters = {name: record[f"parameter.{name}"] for name in network}
             if any(value.shape != network[name].shape for name, value in parameters.items()):
                 raise ValueError("its parameters do not fit the network")
+            types = {str(array.dtype) for array in parameters.values()}
+            if types != {"float32"}:
+                raise ValueError(f"its parameters are {', '.join(sorted(types))}, not float32")
+            return Run(spec, history, parameters, str(record["torch"]))
     # zipfile raises RuntimeError for damage that looks like encryption or an unknown version.
     except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
         print(f"{path.name} is damaged ({error}) and will be trained again")
         return None
-    return Run(spec, history, parameters)

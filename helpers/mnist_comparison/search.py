@@ -3,16 +3,10 @@
 Each run is trained by `fast` and kept by `records` at once, so that a killed search can go on.
 """
 
-import multiprocessing
-import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent import futures
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
-from functools import cache
-from multiprocessing.process import BaseProcess
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,23 +16,14 @@ from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from helpers import activations
-from helpers.mnist_comparison.fast import PRECISIONS, train_spec
-from helpers.mnist_comparison.records import Examples, Run, SearchError, Spec, load_run, save_run
+from helpers.mnist_comparison.fast import PRECISIONS, default_precision, measured
+from helpers.mnist_comparison.records import Examples, Run, Spec, load_run, save_run
+from helpers.mnist_comparison.workers import trained
 from helpers.networks import MNIST_SIZES
 from helpers.settings import data_folder
 from helpers.training import RECORD_EVERY, record_epochs
 
 Runs = dict[tuple[str, float, int], Run]
-
-
-def default_precision(device: str) -> str:
-    """Return `bfloat16` where the device has it in hardware, else `float32`."""
-    if device == "cuda":
-        able = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        chip = torch.cpu.get_capabilities()
-        able = chip.get("amx_bf16") or chip.get("avx512_bf16")
-    return "bfloat16" if able else "float32"
 
 
 class BestRate(NamedTuple):
@@ -88,37 +73,49 @@ def search(
 
     Rates are positive; the same for all units, or a list for each. An epoch is one step of
     full-batch gradient descent, from initial weights of each seed; `sizes` are the layers' widths.
-    `precision` is the matrix products' type, `float32` or `bfloat16`, by default bfloat16 where the
-    hardware has it; weights, units and loss are float32 either way. `device` is `cpu` or `cuda`, by
-    default a GPU where there is one. Records are kept in `folder`, by default `data/runs`. Training
-    is done by `executor`, such as Dask's `Client(...).get_executor()`; by default by a process for
-    each core, or on this process's GPU. `on_run` is called with all finished runs after each new.
+    `precision` is the matrix products' type, `float32` or `bfloat16`, by default the one that is
+    faster here, and a record in the other counts too; weights, units and loss are float32 either
+    way. `device` is `cpu` or `cuda`, by default a GPU where there is one. Records are kept in
+    `folder`, by default `data/runs`. Training is done by `executor`, such as Dask's
+    `Client(...).get_executor()`; by default by as many processes as cores and memory bear (or the
+    environment variable SEARCH_WORKERS says), or on this process's GPU. `on_run` is called with all
+    finished runs after each new.
 
     An argument out of range is a ValueError that names it. A SearchError says that the folder
     cannot be written to or that a training process was killed; finished runs are kept.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    precision = precision or default_precision(device)
+    chosen = precision or default_precision(device)
     for_unit = rates if isinstance(rates, Mapping) else dict.fromkeys(units, rates)
-    _check(units, for_unit, seeds, precision)
+    _check(units, for_unit, seeds, chosen)
     record_epochs(epochs, record_every)  # raises where one of them is out of range
     folder = data_folder() / "runs" if folder is None else Path(folder)
-    common = (int(epochs), int(record_every), tuple(map(int, sizes)), precision, examples.digest)
+    common = (int(epochs), int(record_every), tuple(map(int, sizes)), chosen, examples.digest)
     specs = {
         (unit, rate, seed): Spec(unit, float(rate), int(seed), *common)
         for unit in units
         for rate in for_unit[unit]
         for seed in seeds
     }
-    runs = {place: run for place, spec in specs.items() if (run := load_run(spec, folder))}
+    accepted = [chosen] if precision else sorted(PRECISIONS, key=chosen.__ne__)  # chosen first
+    runs: Runs = {}
+    for place, spec in specs.items():
+        found = (load_run(replace(spec, precision=kind), folder) for kind in accepted)
+        if run := next(filter(None, found), None):
+            runs[place] = run
     missing = {spec: place for place, spec in specs.items() if place not in runs}
-    print(
-        f"{len(specs)} runs of {epochs} epochs, products in {precision} on {device}: "
-        f"{len(runs)} found in {folder.name}/, {len(missing)} to train"
-    )
+    made = {f" ({run.spec.precision}, torch {run.torch_version})" for run in runs.values()}
+    print(f"{len(specs)} runs of {epochs} epochs: {len(runs)} found in {folder.name}/", end="")
+    print(*sorted(made), sep=" and", end=f", {len(missing)} to train\n")
+    if missing:
+        how = "as told"
+        if not precision:
+            here = [f"{rate:.0f} GFLOP/s in {kind}" for kind, rate in measured(device).items()]
+            how = f"measured: {', '.join(here)}"
+        print(f"Products in {chosen} on {device} ({how}).")
     try:
         with tqdm(total=len(missing), unit="run", smoothing=0, leave=False, file=sys.stdout) as bar:
-            for run in _trained(list(missing), examples, device, executor):
+            for run in trained(list(missing), examples, device, executor):
                 save_run(run, folder)
                 runs[missing[run.spec]] = run
                 bar.update()
@@ -143,59 +140,3 @@ def _check(
             raise ValueError(f"rates is {list(rates[unit])}; every rate must be positive, finite")
     if precision not in PRECISIONS:
         raise ValueError(f"precision {precision!r} unknown; choose from {', '.join(PRECISIONS)}")
-
-
-def _trained(
-    specs: list[Spec], examples: Examples, device: str, executor: Executor | None
-) -> Iterator[Run]:
-    if executor is None and (device != "cpu" or len(specs) < 2):  # not worth starting processes
-        for spec in specs:
-            yield train_spec(spec, examples, device)
-        return
-    specs = sorted(specs, key=lambda spec: spec.lr)  # long runs first, those that break off last
-    pool = executor or _processes()
-    pending: set[futures.Future[Run]] = set()
-    try:
-        pending = {pool.submit(train_spec, spec, examples, device) for spec in specs}
-        while pending:  # in short waits: Windows does not hear Ctrl-C during a wait
-            done, pending = futures.wait(pending, 0.5, futures.FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
-    except BaseException as error:
-        if executor is None:
-            # Nothing is cancelled: the pool marks what waits as broken off, and before Python 3.12
-            # it fails, aloud, on a future that was cancelled.
-            workers = list((getattr(pool, "_processes", None) or {}).values())
-            _processes.cache_clear()
-            pool.shutdown(wait=False)
-            for worker in workers:
-                worker.terminate()
-        else:
-            for future in pending:
-                future.cancel()
-        if not isinstance(error, BrokenExecutor):
-            raise
-        raise SearchError(
-            "a training process ended before its run did (memory may have been short); "
-            "finished runs are kept, search again to go on"
-        ) from error
-
-
-@cache
-def _processes() -> ProcessPoolExecutor:
-    """Return a pool with a process for each core; it stays for the next search."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    most = min(cores or 1, 61)  # Windows cannot wait for more
-    return ProcessPoolExecutor(most, multiprocessing.get_context("spawn"), _start_worker)
-
-
-def _start_worker() -> None:
-    """Make a worker single-threaded, deaf to Ctrl-C, and no longer-lived than its parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and stops the pool
-    torch.set_num_threads(1)
-    threading.Thread(target=_follow, args=[multiprocessing.parent_process()], daemon=True).start()
-
-
-def _follow(parent: BaseProcess) -> None:
-    parent.join()
-    os._exit(1)

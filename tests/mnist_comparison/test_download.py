@@ -30,6 +30,7 @@ from tests.permissions import needs_modes, unprivileged
 
 IMAGES, LABELS, TEST_IMAGES, TEST_LABELS = mnist.SHA256
 RAW = Path("MNIST", "raw")
+LONG = 300.0  # seconds that a server of this machine never takes, however busy it is
 CLOSED = "http://127.0.0.1:1/"  # nobody listens there
 
 
@@ -249,6 +250,7 @@ def offer(monkeypatch):
     def set_up(mirrors):
         monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", mirrors)
         monkeypatch.setattr(torchvision.datasets.MNIST, "resources", [(f"{IMAGES}.gz", "")])
+        monkeypatch.setattr(download, "PROBE_SECONDS", LONG)
 
     return set_up
 
@@ -317,6 +319,7 @@ def torchvision_does(serving, monkeypatch):
                 act(raw)
 
         monkeypatch.setattr(torchvision.datasets, "MNIST", MNIST)
+        monkeypatch.setattr(download, "PROBE_SECONDS", LONG)
 
     return set_up
 
@@ -384,6 +387,7 @@ def load_from(mirrors, packed, hashes, home):
     torchvision.datasets.MNIST.mirrors = mirrors
     torchvision.datasets.MNIST.resources = packed
     mnist.SHA256.update(hashes)
+    download.PROBE_SECONDS = download.SILENT_SECONDS = LONG
     return mnist.load(home).digest
 
 

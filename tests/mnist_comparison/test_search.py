@@ -1,5 +1,6 @@
 """The search: what it refuses, keeps, resumes, and spreads."""
 
+import contextlib
 import errno
 import io
 import multiprocessing
@@ -9,22 +10,28 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent import futures
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import get_ident
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 
-import helpers.mnist_comparison.search as module
-from helpers.mnist_comparison import records
+from helpers.mnist_comparison import fast, records, workers
+from helpers.mnist_comparison import search as module
+from helpers.mnist_comparison.fast import train_spec
 from helpers.mnist_comparison.records import Examples, SearchError, load_run, save_run
-from helpers.mnist_comparison.search import best_rate, default_precision, search, train_spec
+from helpers.mnist_comparison.search import best_rate, search
 from helpers.networks import mlp
 from tests.mnist_comparison.search_process import RATES, UNITS, examples, run, run_inline
+from tests.permissions import needs_modes, unprivileged
 
 HERE = Path(__file__).parent
 
@@ -55,7 +62,7 @@ def found_last(capsys):
 
 
 def assert_same(runs, reference):
-    assert list(runs) == list(reference) == PLACES
+    assert list(runs) == list(reference)
     for place, found in runs.items():
         for mine, theirs in zip(
             found.history.curves(), reference[place].history.curves(), strict=True
@@ -67,7 +74,7 @@ def assert_same(runs, reference):
 
 def test_found_again_without_training(tmp_path, reference, inline, monkeypatch, capsys):
     run(tmp_path, executor=inline)
-    monkeypatch.setattr(module, "train_spec", None)
+    monkeypatch.setattr(workers, "train_spec", None)
     assert_same(run(tmp_path, executor=inline), reference)
     assert "9 found" in capsys.readouterr().out
 
@@ -98,14 +105,14 @@ def test_outcomes_tell_divergence_and_chance_from_learning(reference):
     [
         {"epochs": 61},
         {"seeds": [1]},
-        {"precision": "float32" if default_precision("cpu") == "bfloat16" else "bfloat16"},
+        {"precision": "bfloat16"},
         {"sizes": (30, 8, 8, 4)},
         {"record_every": 7},
     ],
 )
 def test_whatever_determines_a_run_is_in_its_key(tmp_path, change, capsys):
-    small(tmp_path)
-    small(tmp_path, **change)
+    small(tmp_path, precision="float32")
+    small(tmp_path, **{"precision": "float32", **change})
     assert found_last(capsys) == 0
 
 
@@ -159,6 +166,12 @@ def locked(content, other):
             "parameters do not fit",
         ),
         (
+            rewritten(
+                lambda arrays: arrays.update({"parameter.2.bias": np.zeros(8, dtype=np.float64)})
+            ),
+            "its parameters are float32, float64, not float32",
+        ),
+        (
             rewritten(lambda arrays: arrays.update({"curve.epochs": np.array([print])})),
             "Object arrays cannot be loaded",  # a pickle
         ),
@@ -174,6 +187,30 @@ def test_a_damaged_record_is_trained_again_with_a_notice(tmp_path, reference, da
     assert torch.equal(torch.get_rng_state(), state)
     assert re.search(f"{victim.name} is damaged .*{told}", capsys.readouterr().out)
     assert_same(run(tmp_path, executor=ThreadPoolExecutor(1)), reference)
+
+
+@needs_modes
+def test_a_record_that_cannot_be_read_is_not_called_damaged(reference, capsys):
+    with tempfile.TemporaryDirectory() as place:  # not pytest's: those belong to one user
+        os.chmod(place, 0o755)
+        save_run(reference[PLACES[0]], Path(place))
+        (file,) = Path(place).iterdir()
+        file.chmod(0)
+        with unprivileged():
+            assert load_run(reference[PLACES[0]].spec, Path(place)) is None
+    out = capsys.readouterr().out
+    assert f"{file.name} cannot be read (Permission denied) and will be trained again" in out
+
+
+@needs_modes
+def test_records_have_the_mode_that_the_umask_leaves(tmp_path, reference):
+    before = os.umask(0o027)
+    try:
+        save_run(reference[PLACES[0]], tmp_path / "runs")
+    finally:
+        os.umask(before)
+    (file,) = tmp_path.glob("runs/*")
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o640, 0o750)
 
 
 def test_an_interrupt_while_writing_leaves_nothing_behind(tmp_path, reference, monkeypatch):
@@ -254,6 +291,7 @@ def test_killed_at_random_moments_and_resumed(tmp_path, reference):
 def test_workers_end_when_their_parent_is_killed(tmp_path):
     process = subprocess.Popen(
         [sys.executable, str(HERE / "search_process.py"), str(tmp_path)],
+        env=os.environ | {"SEARCH_WORKERS": "2"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -262,16 +300,13 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
         process.kill()
         process.wait()
         pytest.skip("no /proc here to list a process's children")
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("*.npz")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob("*.npz")):
         time.sleep(0.05)
-    workers = [int(pid) for pid in children.read_text().split()]
+    started = [int(pid) for pid in children.read_text().split()]
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    deadline = time.monotonic() + 60
-    while any(map(alive, workers)) and time.monotonic() < deadline:
+    while any(map(alive, started)):  # else the test's own time limit ends it
         time.sleep(0.05)
-    assert not any(map(alive, workers))
 
 
 def alive(pid):
@@ -289,14 +324,45 @@ def test_a_run_starts_as_the_plain_loop_and_leaves_the_generator_alone(reference
         np.testing.assert_array_equal(found[name], value)
 
 
-@pytest.mark.parametrize("flushed", [False, True])
-def test_subnormal_numbers_are_afterwards_what_they_were(reference, flushed):
-    torch.set_flush_denormal(flushed)
-    try:
-        train_spec(reference["relu", RATES[0], 0].spec, examples(), "cpu")
-        assert (sys.float_info.min / 2 == 0) is flushed
-    finally:
-        torch.set_flush_denormal(False)
+def setting(change, value, normal):
+    """Return a setting for the time of a stack."""
+
+    def enter(stack):
+        stack.callback(change, normal)
+        change(value)
+
+    return enter
+
+
+SETTINGS = {
+    "float64": setting(torch.set_default_dtype, torch.float64, torch.float32),
+    "products": setting(torch.set_float32_matmul_precision, "medium", "highest"),
+    "subnormals": setting(torch.set_flush_denormal, True, False),
+    "device": lambda stack: stack.enter_context(torch.device("meta")),
+    "autocast": lambda stack: stack.enter_context(torch.autocast("cpu")),
+    "inference": lambda stack: stack.enter_context(torch.inference_mode()),
+    "seed": lambda stack: torch.manual_seed(99),
+}
+
+
+def state():
+    flushed = sys.float_info.min / 2 == 0
+    kinds = torch.get_default_dtype(), torch.get_float32_matmul_precision()
+    return *kinds, flushed, torch.is_autocast_enabled(), torch.is_inference_mode_enabled()
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("unit", ["swish", "gelu"])
+def test_a_run_does_not_depend_on_global_state_and_leaves_it(reference, unit, name):
+    spec = replace(reference["swish", RATES[0], 0].spec, unit=unit, epochs=3, precision="float32")
+    expected = train_spec(spec, examples(), "cpu")
+    with contextlib.ExitStack() as stack:
+        SETTINGS[name](stack)
+        before = state()
+        found = train_spec(spec, examples(), "cpu")
+        assert state() == before
+    assert_same({PLACES[0]: found}, {PLACES[0]: expected})
+    assert found.parameters["0.weight"].dtype == np.float32
 
 
 def test_a_gpu_takes_the_runs_one_after_the_other_in_this_process(tmp_path, monkeypatch):
@@ -307,7 +373,8 @@ def test_a_gpu_takes_the_runs_one_after_the_other_in_this_process(tmp_path, monk
         specs.append((spec.unit, spec.lr, spec.seed))
         return train_spec(spec, examples, "cpu")
 
-    monkeypatch.setattr(module, "train_spec", trained)
+    monkeypatch.setattr(workers, "train_spec", trained)
+    monkeypatch.setattr(workers.loky, "get_reusable_executor", None)
     small(tmp_path, UNITS, RATES, epochs=1, device="cuda", precision="float32", executor=None)
     assert specs == PLACES
 
@@ -343,7 +410,43 @@ def test_examples_are_raw_pixels():
 
 def test_precision_can_be_forced_and_is_printed(tmp_path, capsys):
     small(tmp_path, precision="float32", epochs=1)
-    assert "products in float32 on cpu" in capsys.readouterr().out
+    assert "Products in float32 on cpu (as told)." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [((253, 89), "float32"), ((100, 800), "bfloat16"), ((100, 105), "float32")],
+)
+def test_precision_is_the_one_measured_to_be_faster(tmp_path, monkeypatch, capsys, rates, expected):
+    monkeypatch.setattr(
+        fast, "measured", lambda device: dict(zip(fast.PRECISIONS, rates, strict=True))
+    )
+    monkeypatch.setattr(module, "measured", fast.measured)
+    (found,) = small(tmp_path, epochs=1).values()
+    assert found.spec.precision == expected
+    told = f"{rates[0]} GFLOP/s in float32, {rates[1]} GFLOP/s in bfloat16"
+    assert f"Products in {expected} on cpu (measured: {told})." in capsys.readouterr().out
+
+
+def test_precision_is_measured_once_under_one_thread(monkeypatch):
+    fast.measured.cache_clear()
+    threads = torch.get_num_threads()
+    rates = fast.measured("cpu")
+    assert list(rates) == ["float32", "bfloat16"] and min(rates.values()) > 0
+    assert fast.measured("cpu") is rates
+    assert torch.get_num_threads() == threads
+
+
+def test_a_record_in_another_precision_counts_where_none_is_asked_for(
+    tmp_path, monkeypatch, capsys
+):
+    small(tmp_path, precision="bfloat16")
+    monkeypatch.setattr(module, "default_precision", lambda device: "float32")
+    (found,) = small(tmp_path).values()
+    assert found.spec.precision == "bfloat16"
+    told = f"1 found in runs/ (bfloat16, torch {torch.__version__}), 0 to train"
+    assert told.replace("runs", tmp_path.name) in capsys.readouterr().out
+    assert f"bfloat16, torch {torch.__version__}" in repr(found)
 
 
 def test_dask_spreads_a_search_and_survives_a_killed_worker(tmp_path, reference):
@@ -370,37 +473,173 @@ def test_each_unit_can_have_rates_of_its_own(tmp_path):
     assert list(runs) == [("relu", 0.1, 0), ("tanh", 0.2, 0), ("tanh", 0.3, 0)]
 
 
-def test_an_interrupt_stops_the_own_processes_without_a_word(tmp_path, reference, monkeypatch):
-    complaints = []
+# --- own processes ---
+
+
+@pytest.fixture
+def two_workers(monkeypatch):
+    monkeypatch.setenv(workers.WORKERS, "2")
+
+
+def test_an_interrupt_stops_the_own_processes_without_a_word(
+    tmp_path, reference, two_workers, monkeypatch, capfd
+):
+    complaints, mine = [], []
     monkeypatch.setattr(threading, "excepthook", complaints.append)
-    pool, threads, workers = module._processes(), [], []
 
     def stop(runs):
-        threads.append(pool._executor_manager_thread)
-        workers.extend(multiprocessing.active_children())
+        mine.extend(multiprocessing.active_children())
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, on_run=stop)
-    for thread in threads:
-        thread.join(60)
-    for worker in workers:
+    assert len(mine) == 2
+    for worker in mine:
         worker.join(60)
-    assert not any(thread.is_alive() for thread in threads)
-    assert workers and not any(worker.is_alive() for worker in workers)
-    assert complaints == []
-    assert module._processes() is not pool
+    assert not any(worker.is_alive() for worker in mine)
+    assert complaints == [] and capfd.readouterr().err == ""
     assert_same(run(tmp_path), reference)
 
 
-def test_a_killed_process_ends_in_a_sentence_and_the_next_search_goes_on(tmp_path, reference):
-    def kill_one(runs):
-        multiprocessing.active_children()[0].kill()
-
-    with pytest.raises(SearchError, match="a training process ended before its run did"):
-        run(tmp_path, on_run=kill_one)
+def test_a_killed_process_ends_in_a_sentence_and_the_next_search_goes_on(
+    tmp_path, reference, two_workers
+):
+    with pytest.raises(SearchError, match="a training process ended .* SEARCH_WORKERS=1"):
+        run(tmp_path, on_run=lambda runs: multiprocessing.active_children()[0].terminate())
     assert list(tmp_path.glob("*.npz"))
     assert_same(run(tmp_path), reference)
+
+
+def test_processes_stay_for_the_next_search(tmp_path, two_workers):
+    seen = []
+    for seed in (1, 2):
+        small(tmp_path, ["relu", "tanh"], seeds=[seed], executor=None)
+        seen.append({process.pid for process in multiprocessing.active_children()})
+    assert seen[0] == seen[1] and len(seen[0]) == 2
+
+
+class NoPool:
+    """Stands in for a pool that cannot be had, fails to start, or never answers."""
+
+    def __init__(self, error=None, answer=None):
+        self.error, self.answer, self.stopped = error, answer, []
+
+    def __call__(self, *args, **options):
+        return self
+
+    def submit(self, *args):
+        if self.error:
+            raise self.error
+        future = futures.Future()
+        if self.answer:
+            future.set_exception(self.answer)
+        return future
+
+    def shutdown(self, **how):
+        self.stopped.append(how)
+
+
+@pytest.mark.parametrize(
+    ("pool", "told"),
+    [
+        (NoPool(error=RuntimeError("can't start new thread")), "can't start new thread"),
+        (NoPool(error=OSError(12, "Cannot allocate memory")), "[Errno 12] Cannot allocate memory"),
+        (NoPool(answer=BrokenExecutor("it died\n\nat length")), "it died"),
+        (NoPool(), "TimeoutError"),  # it never answers
+        (Mock(side_effect=ImportError("no semaphores here")), "no semaphores here"),
+    ],
+)
+def test_without_processes_the_search_trains_in_this_one_and_says_so(
+    tmp_path, two_workers, monkeypatch, capsys, pool, told
+):
+    monkeypatch.setattr(workers.loky, "get_reusable_executor", pool)
+    monkeypatch.setattr(workers, "START_SECONDS", 0.01)
+    monkeypatch.setattr(
+        workers, "train_spec", lambda *given: threads.add(get_ident()) or train_spec(*given)
+    )
+    threads = set()
+    assert len(small(tmp_path, ["relu", "tanh"], epochs=1, executor=None)) == 2
+    assert threads == {get_ident()}
+    out = capsys.readouterr().out
+    assert f"One run at a time, in this process: others cannot be started ({told})." in out
+    if isinstance(pool, NoPool):
+        assert pool.stopped == [{"wait": False, "kill_workers": True}]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="this limit is Linux's")
+def test_where_the_system_grants_no_process_the_search_ends_all_the_same(tmp_path):
+    code = """
+import os, resource
+from tests.mnist_comparison import search_process
+least = len(os.listdir("/proc/self/fd")) + 6
+resource.setrlimit(resource.RLIMIT_NOFILE, (least, least))
+assert len(search_process.run("runs")) == 9
+"""
+    assert "One run at a time, in this process: others cannot be" in in_own_process(tmp_path, code)
+
+
+def in_own_process(folder, code):
+    """Return what Python prints that runs this code, as a script in the folder."""
+    (folder / "notebook.py").write_text(code)
+    path = os.pathsep.join([str(HERE.parents[1]), *sys.path])
+    environment = os.environ | {"SEARCH_WORKERS": "2", "PYTHONPATH": path}
+    command = [sys.executable, "notebook.py"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("available", "limit", "cores", "expected"),
+    [
+        (16e9, None, 8, 8),
+        (16e9, "max", 2, 2),
+        (16e9, "2000000000", 8, 1),  # a container of 2 GB
+        (16e9, "4000000000", 8, 5),
+        (1.2e9, None, 8, 2),
+        (0.1e9, None, 8, 1),
+    ],
+)
+def test_workers_are_as_many_as_cores_and_memory_bear(
+    tmp_path, monkeypatch, available, limit, cores, expected
+):
+    file = tmp_path / "memory.max"
+    if limit:
+        file.write_text(limit + "\n")
+    monkeypatch.delenv(workers.WORKERS, raising=False)
+    monkeypatch.setattr(workers, "LIMITS", [file])
+    monkeypatch.setattr(workers.loky, "cpu_count", lambda: cores)
+    monkeypatch.setattr(workers.psutil, "virtual_memory", lambda: Mock(available=int(available)))
+    workers._borne.cache_clear()
+    assert workers.count() == expected
+    monkeypatch.setenv(workers.WORKERS, "3")
+    assert workers.count() == 3
+    workers._borne.cache_clear()
+
+
+@pytest.mark.parametrize("told", ["0", "two", "-1"])
+def test_a_wrong_number_of_workers_is_named(monkeypatch, told):
+    monkeypatch.setenv(workers.WORKERS, told)
+    with pytest.raises(ValueError, match=f"SEARCH_WORKERS is '{told}'"):
+        workers.count()
+
+
+def test_one_worker_is_this_process(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(workers.WORKERS, "1")
+    monkeypatch.setattr(workers.loky, "get_reusable_executor", None)
+    small(tmp_path, ["relu", "tanh"], epochs=1, executor=None)
+    assert "One run at a time, in this process: cores and memory bear no" in capsys.readouterr().out
+
+
+def test_workers_do_not_run_the_main_script(tmp_path):
+    """Some kernels name the notebook's file as that of `__main__`."""
+    out = in_own_process(
+        tmp_path,
+        "print('started')\nfrom tests.mnist_comparison import search_process\n"
+        "print(len(search_process.run('runs')), 'runs')",
+    )
+    assert out.count("started") == 1 and out.endswith("9 runs\n")
+    assert "One run at a time" not in out
 
 
 def test_a_single_run_trains_where_an_interrupt_reaches_it(tmp_path, monkeypatch):
@@ -408,7 +647,7 @@ def test_a_single_run_trains_where_an_interrupt_reaches_it(tmp_path, monkeypatch
         assert threading.current_thread() is threading.main_thread()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "train_spec", interrupted)
+    monkeypatch.setattr(workers, "train_spec", interrupted)
     with pytest.raises(KeyboardInterrupt):
         search(["relu"], [0.01], examples(), epochs=1, sizes=(30, 4), folder=tmp_path)
 

@@ -1,10 +1,14 @@
 """The set-up: one list of packages everywhere, and a `make` that repairs what broke off."""
 
+import http.server
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
+import zipfile
+from functools import partial
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -16,6 +20,7 @@ from packaging.utils import canonicalize_name
 from tools import setup_env
 
 ROOT = Path(__file__).resolve().parents[2]
+TESTED = setup_env.TESTED
 LISTS = ["requirements.txt", "requirements-dev.txt"]
 
 # Stands in for pip: notes what it was asked to do, and fails where the test says so.
@@ -58,15 +63,18 @@ def test_conda_and_the_package_read_the_one_list():
     assert text("requirements-dev.txt").count("-r requirements.txt\n") == 1
 
 
-def test_one_range_of_python_everywhere():
-    oldest, newest = setup_env.OLDEST, setup_env.NEWEST
-    written = ">={}.{},<{}.{}".format(*oldest, newest[0], newest[1] + 1)
-    assert f'requires-python = "{written}"' in text("pyproject.toml")
-    assert f"python{written}" in yaml.safe_load(text("environment.yml"))["dependencies"]
-    assert f"{oldest} <= sys.version_info[:2] <= {newest}" in text("Makefile")
-    tried = '["{}.{}", "{}.{}"]'.format(*oldest, *newest)
-    assert f"python: {tried}" in text(".github/workflows/ci.yml")
-    assert 'target-version = "py{}{}"'.format(*oldest) in text("pyproject.toml")
+def test_pyproject_says_which_pythons_and_ci_tries_them():
+    oldest, newest = ("{}.{}".format(*version) for version in (TESTED[0], TESTED[-1]))
+    assert [(3, minor) for minor in range(10, 1 + TESTED[-1][1])] == TESTED
+    assert f'requires-python = ">={oldest}"\n' in text("pyproject.toml")
+    assert f"python>={oldest}" in yaml.safe_load(text("environment.yml"))["dependencies"]
+    ci = yaml.safe_load(text(".github/workflows/ci.yml"))["jobs"]
+    matrix = ci["test"]["strategy"]["matrix"]
+    tried = {*matrix["python"], *(case["python"] for case in matrix["include"])}
+    assert tried == {"{}.{}".format(*version) for version in TESTED}
+    assert matrix["python"] == [oldest, newest]
+    lowest = ci["lowest"]["steps"]
+    assert any("--resolution lowest-direct" in step.get("run", "") for step in lowest)
 
 
 # --- make ----------------------------------------------------------------------------------------
@@ -172,24 +180,73 @@ def test_a_moved_folder_is_linked_anew(clone):
         clone.root = clone.root.rename(home)
 
 
+def test_what_pip_is_told_takes_torch_from_a_small_index_and_nothing_else(clone, tmp_path):
+    """The real pip, with the set-up's own arguments, and an index on this machine."""
+    for name, version in (("torch", "2.9+cpu"), ("torchvision", "0.30+cpu")):
+        info, folder = f"{name}-{version}.dist-info", tmp_path / "simple" / name
+        folder.mkdir(parents=True)
+        with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(f"{name}.py", "")
+            about = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+            wheel.writestr(f"{info}/METADATA", about + "Requires-Dist: nowhere-to-be-had\n")
+            wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+            wheel.writestr(f"{info}/RECORD", "")
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for stamp in (clone.root / ".venv").glob("installed-*"):
+            stamp.unlink()
+        told = clone.make(TORCH_INDEX=f"http://127.0.0.1:{server.server_port}/simple").pip[0]
+        site, own = tmp_path / "site", {k: v for k, v in os.environ.items() if k[:4] != "PIP_"}
+        own |= {"no_proxy": "127.0.0.1", "PIP_CONFIG_FILE": os.devnull}  # no index beside
+        command = [sys.executable, "-m", "pip", *told.split(), "--target", site]
+        run = subprocess.run(command, env=own, capture_output=True, text=True)
+        server.shutdown()
+    assert run.returncode == 0, run.stderr
+    assert sorted(path.name for path in site.glob("*.py")) == ["torch.py", "torchvision.py"]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="the PATH of Windows always holds a Python")
 def test_without_a_python_one_sentence_says_so(tmp_path):
     clone = Clone(tmp_path)
     tools = tmp_path / "bin"
     tools.mkdir()
-    for name in ["sh", "make"]:
+    for name in ["sh", "make", "sed"]:
         (tools / name).symlink_to(shutil.which(name))
     (tools / "python3").write_text("#!/bin/sh\nexit 1\n")  # as an old Python answers
     (tools / "python3").chmod(0o755)
     run = clone.make(PATH=str(tools), PYTHON="")
     assert run.returncode != 0
-    assert run.stderr.startswith("No Python from 3.10 to 3.13 was found: install one")
+    assert run.stderr.startswith("No Python 3.10 or newer was found: install one")
     assert not (clone.root / ".venv").exists()
 
 
-def test_a_python_out_of_range_is_named(clone):
+def test_a_python_that_is_none_is_named(clone):
     name = "l'été/no such python"
-    assert f"PYTHON={name} is not a Python from 3.10 to 3.13." in clone.make(PYTHON=name).stderr
+    assert f"PYTHON={name} is not a Python 3.10 or newer." in clone.make(PYTHON=name).stderr
+
+
+def test_a_python_newer_than_those_tested_is_tried_with_a_sentence(clone, monkeypatch, capsys):
+    monkeypatch.setattr(setup_env, "ROOT", clone.root)
+    monkeypatch.setattr(setup_env, "TESTED", [(3, 10), (3, 4)])
+    monkeypatch.setattr(setup_env, "install", Mock())
+    (clone.root / ".venv" / "installed-lab").unlink()
+    assert setup_env.main(["lab"]) == 0
+    told = "Python {}.{} is newer than those we test, up to 3.4: trying it.".format(
+        *sys.version_info
+    )
+    assert told in capsys.readouterr().out
+    monkeypatch.setattr(setup_env, "TESTED", [(99, 0)])
+    assert setup_env.main(["python"]) == 1
+
+
+def test_torch_comes_from_the_index_that_the_user_names(clone):
+    for stamp in (clone.root / ".venv").glob("installed-*"):
+        stamp.unlink()
+    first, *rest = clone.make(TORCH_INDEX="http://127.0.0.1:1/simple").pip
+    assert "--no-deps --index-url http://127.0.0.1:1/simple torch>=" in first
+    assert "torchvision>=" in first and "#" not in first and len(rest) == 2
+    assert clone.make(TORCH_INDEX="http://127.0.0.1:1/simple").pip == []
 
 
 def test_an_unwritable_folder_is_one_sentence(monkeypatch, capsys):

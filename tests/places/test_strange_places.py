@@ -1,6 +1,9 @@
 """Notebooks in a home that is not plain, in another folder, in a locale without UTF-8."""
 
 import os
+import shutil
+import subprocess
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +16,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 from helpers.mnist_comparison.records import SearchError
 from tests.mnist_comparison.search_process import run
 from tests.permissions import needs_modes, unprivileged
+
+ROOT = Path(__file__).resolve().parents[2]
 
 # What the notebooks do with files, text and processes, in little.
 CELL = """
@@ -75,3 +80,29 @@ def test_a_search_in_a_read_only_checkout_ends_in_a_sentence(tmp_path):
     told = str(caught.value)
     assert told.startswith(f"could not write a run to {folder} (Permission denied)")
     assert "pass a writable folder as folder=" in told
+
+
+def test_a_package_installed_where_nothing_can_be_written(tmp_path):
+    """As on a class server, or by pip's git+…: what notebook 03 writes goes where one works."""
+    site, work = tmp_path / "site", tmp_path / "work"
+    work.mkdir()
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    source = shutil.copytree(ROOT / "helpers", tmp_path / "source" / "helpers").parent
+    for name in ("pyproject.toml", "requirements.txt", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    subprocess.run([*pip, "--target", site, source], check=True)
+    for path in [*site.rglob("*"), site]:
+        path.chmod(path.stat().st_mode & 0o555)
+    before = sorted(site.rglob("*"))
+    notebook = nbformat.read(ROOT / "notebooks/solutions/03_mnist_comparison.ipynb", as_version=4)
+    where = "import helpers; print(helpers.__file__)"
+    notebook.cells.append(new_code_cell(where))
+    paths = os.pathsep.join([str(site), *(p for p in sys.path if p and p != str(ROOT))])
+    environment = os.environ | {"PYTHONPATH": paths, "QUICK_RUN": "1", "SEARCH_WORKERS": "1"}
+    resources = {"metadata": {"path": str(work)}}
+    NotebookClient(notebook, timeout=600, resources=resources).execute(env=environment)
+    assert notebook.cells[-1].outputs[0].text.startswith(str(site))
+    assert sorted(site.rglob("*")) == before
+    assert list(work.iterdir()) == [work / "data"] and list(work.glob("data/runs/*.npz"))
+    for path in [site, *site.rglob("*")]:
+        path.chmod(path.stat().st_mode | 0o200)  # so that pytest can delete them
