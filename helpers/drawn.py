@@ -17,7 +17,8 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle, StepPatch
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
+from matplotlib.transforms import Transform
 from numpy.typing import NDArray
 
 from helpers.differences import wrong
@@ -120,13 +121,23 @@ def _label(artist: Any, ax: Axes) -> str:
         if text and handle is not None and _style(handle) == _style(artist):
             return text
     near = [text for text in ax.texts if text.get_visible() and text.get_text().strip()]
-    same = [text for text in near if _rgb(text) == _rgb(artist)]
-    if not same and near:  # nearest to one of the line's points, for labels that are all black
+    near = [text for text in near if _rgb(text) == _rgb(artist)] or near
+    if len(near) > 1:  # of several, as where all are black, the nearest to one of its points
         xy = artist.get_xydata() if isinstance(artist, Line2D) else artist.get_offsets()
         points = ax.transData.transform(np.asarray(xy, dtype=float))
-        boxes = [text.get_window_extent().get_points().mean(axis=0) for text in near]
-        same = [near[np.argmin([np.nanmin(np.hypot(*(points - middle).T)) for middle in boxes])]]
-    return same[0].get_text().strip() if same else ""
+        near.sort(key=lambda text: np.nanmin(np.hypot(*(points - _place(text, ax)).T)))
+    return near[0].get_text().strip() if near else ""
+
+
+def _place(text: Any, ax: Axes) -> NDArray:
+    """Return the pixel that a text was put at, or the one an annotation is about."""
+    if not isinstance(text, Annotation):
+        return text.get_transform().transform(text.get_unitless_position())
+    if isinstance(text.xycoords, Transform):
+        return text.xycoords.transform(text.xy)
+    if text.xycoords == "data":
+        return ax.transData.transform(text.xy)
+    return text.get_window_extent().get_points().mean(axis=0)
 
 
 def _rgb(artist: Any) -> tuple[float, ...]:

@@ -177,7 +177,10 @@ class Task:
 
 
 def _overflow(event: str, given: Given) -> str:
-    advice = {"overflow": "Take exponentials of -|z| only; np.where computes both its branches."}
+    advice = {
+        "overflow": "Something on the way grows beyond all numbers. Take exponentials of -|z| only,"
+        "\nor use a safe function (np.tanh, np.logaddexp); np.where computes both its branches."
+    }
     other = "NumPy would warn: think of what happens at 0 and far out."
     return f"for {given}: {event} on the way, right result or not.\n{advice.get(event, other)}"
 

@@ -88,6 +88,12 @@ def _given(z: NDArray, *more: float) -> Given:
     return Given((z, *more), said=said, note=note)
 
 
+NAN = (
+    "If a result is nan, one infinite number was divided by, or taken from, another; "
+    "see 'A sigmoid that survives ±1000'."
+)
+
+
 def _unit(
     name: str, mistakes: dict, *references: Unit, more: tuple = (), forbidden: tuple = ()
 ) -> Task:
@@ -106,6 +112,7 @@ def _unit(
         silent=True,
         forbidden=((activations, name), *forbidden),
         name=name,
+        hint="" if references else NAN,  # units with a kink have no exponentials
     )
 
 
@@ -214,7 +221,7 @@ MISH: dict[str, Unit] = {
     "this is z·tanh(e^z); np.logaddexp(0, z) is ln(1 + e^z).": lambda z: z * np.tanh(np.exp(z)),
 }
 MISH_SLOPE: dict[str, Unit] = {
-    "1 - t where 1 - t² is meant.": _mish(lambda z, t: t + z * (1 - t) * s(z)),
+    "1 - tanh(ζ) where 1 - tanh²(ζ) is meant.": _mish(lambda z, t: t + z * (1 - t) * s(z)),
     "only the first term; the product rule has two.": _mish(lambda z, t: t),
     "the inner slope s(z) is forgotten (chain rule).": _mish(lambda z, t: t + z * (1 - t**2)),
     "the factor z of the second term is forgotten.": _mish(lambda z, t: t + (1 - t**2) * s(z)),
@@ -265,7 +272,7 @@ def _look_at_plot(observation: tuple[Axes, Any], given: Given) -> None:
     if not ax.get_xlabel().strip():
         wrong("the horizontal axis has no label; ax.set_xlabel says what it shows")
     if one.look == other.look:
-        wrong("both lines have the same style; without colour they look alike. Try linestyle='--'")
+        wrong("both lines have the same line style and marker; give one linestyle='--'")
     if name not in drawn.title(ax):
         wrong(f"the title does not say which unit this is: expected {name!r} in it")
 

@@ -80,7 +80,9 @@ def typical_slope(name: str, spread: float) -> float:
 
 def depth() -> Explorer:
     """Return the explorer of depth: what a chain of layers leaves of a gradient."""
-    figure, left, right = _two_axes(3.5, "slopes, and where $z$ lies", "what is left of a gradient")
+    figure, left, right = _two_axes(
+        3.5, "slope; grey: where $z$ lies", "what is left of a gradient"
+    )
     (slope_line,) = left.plot(Z, Z)
     density = left.fill_between(Z, 0 * Z, 1, color=LIGHT, alpha=0.6)
     lines = {name: right.plot(DEPTHS, DEPTHS, **unit_style(name), lw=1.2)[0] for name in UNITS}

@@ -167,8 +167,13 @@ def beta_family(z: NDArray, values: Curves, slopes: Curves) -> Figure:
         for beta, y in curves.items():
             ax.plot(z, y, label=f"β = {beta:g}")
         label_lines(ax)
-    told = "; ".join(f"β = {b:g}, {np.min(y):.2g} to {np.max(y):.2g}" for b, y in slopes.items())
-    figure.set_label(f"Swish and its slope for several β. The slope's range: {told}.")
+    told = "; ".join(
+        "β = {:g}, {:.2g} and {:.2g} ({:.2g} to {:.2g})".format(
+            beta, *np.interp([-1, 1], z, np.ravel(y)), np.min(y), np.max(y)
+        )
+        for beta, y in slopes.items()
+    )
+    figure.set_label(f"Swish and its slope for several β. Slope at z = -1 and 1 (range): {told}.")
     return figure
 
 
@@ -181,11 +186,18 @@ def typical_slopes(spreads: ArrayLike, slopes: Curves) -> Axes:
 
 
 def gradient_by_layer(predicted: Curves, measured: Runs) -> Axes:
-    """Draw predicted gradient sizes as lines, measured ones as medians with bars to all seeds."""
+    """Draw predicted gradient sizes as lines, measured ones as medians with bars to all seeds.
+
+    Layers go from the last to the first, as a gradient does; so names stand where the lines part.
+    """
     layers = np.arange(1, next(iter(measured.values())).shape[1] + 1)
-    ax = unit_curves(layers, predicted, yscale="log", ylabel="gradient relative to the last layer")
-    ax.set_title("lines: product of slopes, dots: backpropagation")
-    ax.set_xlabel("hidden layer (1 is next to the input)")
+    falling = {name: np.flip(sizes) for name, sizes in predicted.items()}
+    names: dict[str, Any] = {
+        "title": "lines: product of slopes, dots: backpropagation",
+        "xlabel": "hidden layer, from the last to the first",
+        "ylabel": "gradient relative to the last layer",
+    }
+    ax = unit_curves(layers[::-1], falling, yscale="log", xlim=(layers[-1] + 0.5, 0.5), **names)
     for name, sizes in measured.items():
         middle = np.median(sizes, axis=0)
         spread = middle - sizes.min(axis=0), sizes.max(axis=0) - middle

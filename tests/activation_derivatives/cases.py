@@ -78,6 +78,15 @@ RIGHT = {
         "    ax.figure.legend()\n"
         "    return ax",
         "def plot_unit(ax, z, value, slope, name):\n"
+        "    ax.plot(z, value, 'k-')\n    ax.plot(z, slope, 'k--')\n"
+        "    ax.text(z[-1], value[-1], 'f')\n    ax.text(z[-1], slope[-1], \"f'\")\n"
+        "    ax.set(xlabel='z', title=name)\n    return ax",
+        "from helpers.plotting import label_lines\n"
+        "def plot_unit(ax, z, value, slope, name):\n"
+        "    for y, style, label in ((value, 'k-', 'f'), (slope, 'k--', 'slope')):\n"
+        "        ax.plot(z, y, style, label=label)\n"
+        "    label_lines(ax)\n    ax.set(xlabel='z', title=name)\n    return ax",
+        "def plot_unit(ax, z, value, slope, name):\n"
         "    a, = ax.plot(z, value)\n"
         "    b, = ax.plot(z, slope, '.-')\n"
         "    ax.axhline(0, lw=0.5, color='gray')\n"
@@ -236,7 +245,7 @@ WRONG = {
         (_plot(("label='f'", "label='f', color='white'")), "no visible line shows f(z)"),
         (_plot(("label='f'", "label='f', alpha=0")), "no visible line shows f(z)"),
         (_plot(("    ax.legend()\n", "")), "call ax.legend()"),
-        (_plot(("'--', ", "")), "same style"),
+        (_plot(("'--', ", "")), "same line style"),
         (_plot(("    return ax", "    return 1")), "return ax"),
         (_plot(("label='f'", "label='slope of f'"), ("label='slope'", "label='f'")), "exchanged"),
         (_plot((", xlabel='z'", "")), "horizontal axis"),
