@@ -90,8 +90,8 @@ class Explorer(widgets.VBox):
         self._picture = Picture(format="png", layout={**layout, "align_self": "flex-start"})
         self._words = widgets.HTML()
         self._setting = False
-        self._saved: DisplayHandle | None = None  # where a browser looks on
-        self._rest: asyncio.TimerHandle | None = None
+        self._saved: Any = None  # the handle of the saved picture, where a browser looks on
+        self._rest: Any = None  # the timer that runs until the hand rests
         listen()
         for control in self.controls.values():
             control.style.description_width = "initial"
@@ -129,13 +129,12 @@ class Explorer(widgets.VBox):
     def _save(self) -> None:
         """Show the figure with more pixels, and keep it in the notebook."""
         self._picture.value = self._painter.png(DENSITY)
-        if self._saved:
-            self._saved.update(self._page(), raw=True)
+        self._saved.update(self._page(), raw=True)
 
     def _page(self) -> dict[str, str]:
         code = base64.b64encode(self._picture.value).decode("ascii")
         look = f"width: {self._picture.layout.width}; max-width: 100%"
-        said = html.escape(self.sentence)
+        said = self._words.value
         page = (
             f'<div class="explorer-saved"><img src="data:image/png;base64,{code}" alt="{said}" '
             f'style="{look}"><p>{said}</p><p><em>As it was when the notebook was saved. To move '
@@ -158,17 +157,14 @@ class Explorer(widgets.VBox):
             self.update()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        data, metadata = super()._repr_mimebundle_(**kwargs), {}
-        if isinstance(data, tuple):
-            data, metadata = data
-        data = {**data, "text/plain": self.sentence}
+        data = {**super()._repr_mimebundle_(**kwargs), "text/plain": self.sentence}
         if looked_at():
-            self._picture.value = self._painter.png(DENSITY)
             self._saved = DisplayHandle()
             self._saved.display(self._page(), raw=True)
-            return data, metadata
+            self._save()
+            return data
         data["image/png"] = base64.b64encode(self._picture.value).decode("ascii")
-        return data, {**metadata, "image/png": {"alt": self.sentence}}
+        return data, {"image/png": {"alt": self.sentence}}
 
 
 class Painter:

@@ -152,7 +152,8 @@ def test_once_the_hand_rests_the_figure_is_drawn_fine_and_saved_once(monkeypatch
         return pixels(explorer._picture.value).shape[1]
 
     async def use():
-        assert "image/png" not in explorer._repr_mimebundle_()[0]  # it would not be the last one
+        assert "image/png" not in explorer._repr_mimebundle_()  # it would not be the last one
+        kept.reset_mock()
         assert width() == 200
         for value in (2, 3):
             explorer.controls["a"].value = value

@@ -1,6 +1,7 @@
 """The page a student meets: verdicts, explorers under the hand, a finger, and the next day."""
 
 import re
+from functools import partial
 
 import nbformat
 import pytest
@@ -98,12 +99,10 @@ def test_the_page_at_its_sizes(page, size):
     assert during >= 3, "nothing moves while the slider is dragged"
     assert after <= 5, "pictures were queued"  # the one on its way, the last value's, fine ones
 
+    fine = "img => img.width < 900 && img.naturalWidth >= 2 * img.width"
     for explorer in (tangents, pad, hinges):
-        image = explorer.locator("img.widget-image")
-        fine = "img => img.width < 900 && img.naturalWidth >= 2 * img.width"
-        notebook.until(
-            lambda image=image: image.evaluate(fine), ANSWER, "a fine picture, and not stretched"
-        )
+        drawn = partial(explorer.locator("img.widget-image").evaluate, fine)
+        notebook.until(drawn, ANSWER, "a fine picture, not stretched")
 
     beta = tangents.locator(".widget-slider", has_text="β").locator(".noUi-target")
     assert beta.get_attribute("disabled") is not None
