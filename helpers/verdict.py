@@ -55,7 +55,8 @@ class Verdict:
             f'<strong style="background: {color}; color: white; padding: 2px 8px">'
             f"{self.state.value}</strong> <strong>{html.escape(self.exercise)}</strong>"
             f'<span style="float: right">{html.escape(progress)}</span>'
-            f'<div style="white-space: pre-wrap">{html.escape(self.message)}</div></div>'
+            '<div style="white-space: pre-wrap; margin-top: 6px">'
+            f"{html.escape(self.message)}</div></div>"
         )
 
     def tell(self, progress: str = "") -> None:
