@@ -25,8 +25,10 @@ AT_ONCE := --numprocesses=logical --maxprocesses=4
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' Makefile
 
+# In the file list names are whole, and solutions do not stand before what they solve.
+lab: export JUPYTER_CONFIG_PATH := $(CURDIR)/tools/jupyter
 lab: setup ## set up and open JupyterLab on the notebooks (ARGS=--no-browser: prints its address)
-	$(VENV_PYTHON) -m jupyterlab notebooks $(ARGS)
+	$(VENV_PYTHON) -m jupyterlab notebooks/00_start_here.ipynb $(ARGS)
 
 test: setup-dev ## run the unit tests and every notebook (QUICK_RUN=1 shortens the long loops)
 	$(VENV_PYTHON) -m pytest $(AT_ONCE) --dist=loadfile --nbval-lax --nbval-current-env \

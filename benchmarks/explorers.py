@@ -2,7 +2,7 @@
 
 `python -m benchmarks.explorers` prints the table; `--json PATH` writes it as well. A change is
 what a reader's hand does, a control's new value; what is timed is the whole callback, from that
-to the new picture. The limit is 150 ms for 95 of 100 changes. Processor time stands beside the
+to the new picture. The limit is 100 ms for 95 of 100 changes. Processor time stands beside the
 wall clock: on a machine that is busy with something else it is the fairer number.
 """
 
@@ -31,7 +31,7 @@ from helpers.relu_approximation import explore as relu_approximation
 from helpers.training import History
 
 CHANGES = 50
-LIMIT = 150.0  # milliseconds, for the 95th percentile
+LIMIT = 100.0  # milliseconds, for the 95th percentile
 
 
 def explorers() -> dict[str, Explorer]:

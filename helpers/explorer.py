@@ -1,13 +1,16 @@
 """The shell of every explorer: controls above one figure that is redrawn when they change.
 
 One module a notebook stands beside this one, each a few lines over that notebook's computing and
-plotting functions. Where no front end runs the first figure stands there as a picture.
+plotting functions. Where no front end runs the first figure stands there as a picture. While a
+slider is dragged the page sends a new value when the kernel has drawn the last one, so none waits;
+once the hand rests the figure is drawn for fine screens, and saved in the notebook as it is.
 
 What keeps a redraw short: a figure's artists are made once and given new data after that, and each
 axes keeps a picture of its ticks, labels and titles, over which only the data are drawn, wherever
 limits, scales, ticks and names are what they were before.
 """
 
+import asyncio
 import base64
 import html
 import io
@@ -16,6 +19,7 @@ from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
+from IPython.display import DisplayHandle
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -24,7 +28,18 @@ from matplotlib.transforms import Bbox
 from PIL import Image
 from traitlets import Unicode
 
-KEPT = 16  # frames of an axes, about half a megabyte each
+from helpers.settings import looked_at
+from helpers.verdict import listen
+
+KEPT = 16  # frames of an axes, about half a megabyte each, or two
+REST, DENSITY = 0.3, 2  # seconds without a change until a figure is drawn with more pixels a point
+
+# The saved picture is for the day when the explorer's widgets are gone, with a message of theirs.
+STYLE = """<style>.explorer-saved { display: none; }
+.jp-OutputArea:not(:has(.explorer-live)) .explorer-saved { display: block; }
+.jp-OutputArea:has(.explorer-live) .jp-OutputArea-child:has(.explorer-saved),
+.jp-OutputArea:has(.explorer-saved) .jp-OutputArea-output.jupyter-widgets:not(:has(*)) {
+display: none; }</style>"""
 
 
 class Picture(widgets.Image):
@@ -71,12 +86,14 @@ class Explorer(widgets.VBox):
         self._redraw = redraw
         self._painter = Painter(figure)
         first = {name: control.value for name, control in controls.items()}
-        self._picture = Picture(format="png", layout={"max_width": "100%", "object_fit": "contain"})
+        layout = {"width": f"{figure.bbox.width:.0f}px", "max_width": "100%", "height": "auto"}
+        self._picture = Picture(format="png", layout={**layout, "align_self": "flex-start"})
         self._words = widgets.HTML()
         self._setting = False
+        self._saved: Any = None  # the handle of the saved picture, where a browser looks on
+        self._rest: Any = None  # the timer that runs until the hand rests
+        listen()
         for control in self.controls.values():
-            if control.has_trait("continuous_update"):
-                control.continuous_update = False
             control.style.description_width = "initial"
             control.tooltip = control.description  # else its label is said to mean "null"
             control.observe(self._changed, names="value")
@@ -86,6 +103,7 @@ class Explorer(widgets.VBox):
             row[-1].on_click(lambda _, act=act: self.set(**act()))
         layout = {"flex_flow": "row wrap", "align_items": "center"}
         super().__init__([widgets.HBox(row, layout=layout), self._picture, self._words])
+        self.add_class("explorer-live")
         self.update()
 
     @property
@@ -96,13 +114,33 @@ class Explorer(widgets.VBox):
     def update(self) -> None:
         """Redraw the figure for the controls' values; an error is told below the figure."""
         values = {name: control.value for name, control in self.controls.items()}
+        if self._rest:
+            self._rest.cancel()
         try:
             sentence = self._redraw(**values)
             self._words.value = html.escape(sentence)
             self._picture.tooltip = sentence
             self._picture.value = self._painter.png()
+            if self._saved:
+                self._rest = asyncio.get_running_loop().call_later(REST, self._save)
         except Exception as error:  # noqa: BLE001 - a callback's error has only the reader to tell
             self._words.value = html.escape(f"! {type(error).__name__}: {error}")
+
+    def _save(self) -> None:
+        """Show the figure with more pixels, and keep it in the notebook."""
+        self._picture.value = self._painter.png(DENSITY)
+        self._saved.update(self._page(), raw=True)
+
+    def _page(self) -> dict[str, str]:
+        code = base64.b64encode(self._picture.value).decode("ascii")
+        look = f"width: {self._picture.layout.width}; max-width: 100%"
+        said = self._words.value
+        page = (
+            f'<div class="explorer-saved"><img src="data:image/png;base64,{code}" alt="{said}" '
+            f'style="{look}"><p>{said}</p><p><em>As it was when the notebook was saved. To move '
+            f"it again: Run &gt; Run All Cells.</em></p></div>"
+        )
+        return {"text/plain": self.sentence, "text/html": STYLE + page}
 
     def set(self, **values: Any) -> None:
         """Set several controls and redraw once."""
@@ -119,10 +157,14 @@ class Explorer(widgets.VBox):
             self.update()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        data = {**data, "image/png": base64.b64encode(self._picture.value).decode("ascii")}
-        return data, {**metadata, "image/png": {"alt": self.sentence}}
+        data = {**super()._repr_mimebundle_(**kwargs), "text/plain": self.sentence}
+        if looked_at():
+            self._saved = DisplayHandle()
+            self._saved.display(self._page(), raw=True)
+            self._save()
+            return data
+        data["image/png"] = base64.b64encode(self._picture.value).decode("ascii")
+        return data, {"image/png": {"alt": self.sentence}}
 
 
 class Painter:
@@ -134,15 +176,16 @@ class Painter:
     """
 
     def __init__(self, figure: Figure) -> None:
-        self._figure = figure
+        self._figure, self._dpi = figure, figure.dpi
         self._canvas = FigureCanvasAgg(figure)
         self._frames: dict[Axes, dict[tuple, Any]] = {}  # by state; None where drawn just once
 
-    def png(self) -> bytes:
-        """Return the figure as it now is, as the bytes of a PNG file."""
+    def png(self, density: int = 1) -> bytes:
+        """Return the figure as it now is, as the bytes of a PNG file, `density` times as wide."""
         if not self._frames:
             self._canvas.draw()
             self._figure.set_layout_engine("none")  # again and again it would cost every redraw
+        self._figure.set_dpi(density * self._dpi)
         renderer = self._canvas.get_renderer()
         renderer.clear()
         self._figure.patch.draw(renderer)

@@ -10,36 +10,21 @@ answer on every input drawn, and no other one does. Each room's `check` module h
 import contextlib
 import copy
 import os
-import re
-import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from IPython import get_ipython
 from numpy.random import Generator
 
 from helpers.calling import attempted, caller, own_state, warm_up
 from helpers.differences import Fault, Finding, State, arguments, difference, wrong
 from helpers.limits import TimeLimit, limits
+from helpers.verdict import Verdict, listen, unread
 
 SECONDS = 10.0  # processor time that one check gives the student's code
 VISIBLE, HIDDEN = (0,), (1, 2, 3)  # seeds of the check under an exercise and of the hidden test
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one check found; as a string, the lines that the student reads."""
-
-    exercise: str
-    state: State
-    message: str = ""
-
-    def __str__(self) -> str:
-        head = f"{self.state.value}: {self.exercise}"
-        return head + "".join(f"\n    {line}" for line in self.message.splitlines())
 
 
 @dataclass(frozen=True)
@@ -197,7 +182,7 @@ class Check:
     title: str
     tasks: tuple[Task, ...]
     seconds: float  # processor time for one round of draws
-    torch: bool  # see `Checklist`
+    checklist: "Checklist"
     latest: Verdict | None = None
 
     def __repr__(self) -> str:
@@ -210,9 +195,10 @@ class Check:
         return self.latest is not None and self.latest.state is State.RIGHT
 
     def __call__(self, *answers: Any) -> None:
-        """Print the verdict; for nbgrader, which passes what only prints, raise it unless right."""
-        self.latest = self.verdict(*answers)
-        print(self.latest)
+        """Tell the verdict; for nbgrader, which passes what only prints, raise it unless right."""
+        why = unread(answers)
+        self.latest = Verdict(self.title, State.RAISED, why) if why else self.verdict(*answers)
+        self.latest.tell(self.checklist.done)
         if os.environ.get("NBGRADER_EXECUTION") and not self.done:
             raise AssertionError(str(self.latest))
 
@@ -227,7 +213,7 @@ class Check:
         try:
             if len(answers) != len(self.tasks):
                 raise TypeError(f"{self.title} takes {len(self.tasks)} answers")
-            if self.torch:
+            if self.checklist.torch:
                 warm_up()
             with own_state(), limits(self.seconds * len(seeds)):
                 for seed in seeds:
@@ -250,20 +236,26 @@ class Checklist:
         self.notebook = notebook
         self.torch = torch
         self.checks: list[Check] = []
-        if shell := get_ipython():
-            shell.set_custom_exc((NameError,), _name_error)
+        listen()
 
     def exercise(self, title: str, *tasks: Task, seconds: float = SECONDS) -> Check:
         """Return the check of an exercise with these tasks, added to the list."""
-        self.checks.append(Check(title, tasks, seconds, self.torch))
+        self.checks.append(Check(title, tasks, seconds, self))
         return self.checks[-1]
+
+    @property
+    def done(self) -> str:
+        """How many exercises are done, of how many."""
+        return f"{sum(check.done for check in self.checks)} of {len(self.checks)} done"
 
     def progress(self) -> None:
         """Print a line an exercise, done or not yet, and how many are done."""
         for check in self.checks:
             print(f"{'✓ done   ' if check.done else '○ not yet'}  {check.title}")
-        done = sum(check.done for check in self.checks)
-        print(f"{done} of {len(self.checks)} exercises of {self.notebook} are done.")
+        done, _, number, _ = self.done.split()
+        print(f"{done} of {number} exercises of {self.notebook} are done.")
+        if unrun := sum(check.latest is None for check in self.checks):
+            print(f"{unrun} not checked since the kernel started: Run > Run All Cells once.")
 
 
 @contextlib.contextmanager
@@ -273,16 +265,3 @@ def waits_for(*exercises: str) -> Iterator[None]:
         yield
     except NotImplementedError:
         print(f"○ This waits for your answer to {' and '.join(exercises)}.")
-
-
-def _name_error(shell: Any, kind: type, error: NameError, tb: Any, tb_offset: int = 0) -> None:
-    """Tell a check that is run before its answer exists what to do; show any other NameError."""
-    last = traceback.extract_tb(tb)[-1]
-    called = re.match(r"check\.(\w+)\(", last.line or "")
-    in_cell = re.match(r"<(module|cell line: \d+)>", last.name)
-    if called and in_cell and not os.environ.get("NBGRADER_EXECUTION"):
-        title = getattr(getattr(shell.user_ns.get("check"), called[1], None), "title", "")
-        message = f"{error.name} is not defined: run the cell with your answer first."
-        print(Verdict(title, State.NOT_ATTEMPTED, message))
-    else:
-        shell.showtraceback((kind, error, tb), tb_offset=tb_offset)

@@ -23,6 +23,7 @@ from matplotlib.lines import Line2D
 from matplotlib.typing import ColorType
 
 from helpers import activations
+from helpers.settings import looked_at
 
 
 def use_style() -> None:
@@ -121,7 +122,7 @@ def show(figure: Figure | Axes, alt: str = "") -> None:
         raise ValueError("alt is empty; say in a sentence what the figure shows")
     code = base64.b64encode(png(whole)).decode("ascii")
     data = {"image/png": code, "text/plain": alt}
-    if os.environ.get("JPY_SESSION_NAME"):  # set where a browser looks on
+    if looked_at():
         # JupyterLab passes over an image's `alt`; saved outputs do without this second copy.
         data["text/html"] = f'<img src="data:image/png;base64,{code}" alt="{html.escape(alt)}">'
     display(data, raw=True, metadata={"image/png": {"alt": alt}})

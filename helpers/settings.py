@@ -38,6 +38,11 @@ def announce_short_run() -> None:
         print("A short run (QUICK_RUN=1): the text and its numbers speak of the full run.")
 
 
+def looked_at() -> bool:
+    """Return whether a browser looks on; where nbgrader or a test runs the cells, none does."""
+    return bool(os.environ.get("JPY_SESSION_NAME")) and not os.environ.get("NBGRADER_EXECUTION")
+
+
 def data_folder() -> Path:
     """Return the folder of MNIST and finished runs: the project's data/, else the working one's."""
     project = Path(__file__).resolve().parent.parent

@@ -1,5 +1,6 @@
 """What all explorers share: their shell, and redraws that are quick and still whole."""
 
+import asyncio
 import io
 from unittest.mock import Mock, call
 
@@ -138,6 +139,39 @@ def test_a_figure_without_front_end_and_words_for_those_who_cannot_see_it():
     assert metadata["image/png"]["alt"] == explorer.sentence == "a is 1, b is x"
     explorer.controls["a"].value = 2
     assert explorer._picture.tooltip == explorer.sentence == "a is 2, b is x"
+
+
+def test_once_the_hand_rests_the_figure_is_drawn_fine_and_saved_once(monkeypatch):
+    kept = Mock()
+    monkeypatch.setattr("helpers.explorer.DisplayHandle", lambda: kept)
+    monkeypatch.setattr("helpers.explorer.REST", 0.05)
+    monkeypatch.setenv("JPY_SESSION_NAME", "01.ipynb")
+    explorer = shell()
+
+    def width():
+        return pixels(explorer._picture.value).shape[1]
+
+    async def use():
+        assert "image/png" not in explorer._repr_mimebundle_()  # it would not be the last one
+        kept.reset_mock()
+        assert width() == 200
+        for value in (2, 3):
+            explorer.controls["a"].value = value
+            assert width() == 100
+        await asyncio.sleep(0.5)
+        assert width() == 200 and explorer._picture.layout.width == "100px"
+
+    asyncio.run(use())
+    (page,) = kept.update.call_args_list[0].args
+    assert kept.update.call_count == 1 and page["text/plain"] == "a is 3, b is x"
+    assert 'alt="a is 3, b is x"' in page["text/html"]
+
+
+def test_a_control_that_does_nothing_for_a_unit_is_off(explorers):
+    controls = explorers["02 tangents"].controls
+    for unit, off in [("swish", False), ("tanh", True)]:
+        controls["unit"].value = unit
+        assert controls["beta"].disabled is off
 
 
 def test_a_control_without_a_name_is_refused():

@@ -11,6 +11,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from helpers.differences import State
 from helpers.judge import Checklist, Task
+from helpers.plotting import contrast_on_white
+from helpers.verdict import COLORS, Verdict
 
 
 @pytest.fixture
@@ -130,7 +132,29 @@ def test_progress_counts_what_is_done(capsys):
         "✓ done     0.1",
         "○ not yet  0.2",
         "1 of 2 exercises of 0 · Test are done.",
+        "1 not checked since the kernel started: Run > Run All Cells once.",
     ]
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_card_says_in_words_what_it_shows_in_color(state):
+    page = Verdict("0.1 <Double>", state, "for x < 1:\n    expected 2").card("7 of 10 done")
+    assert 'role="status"' in page and f"{state.value}</strong>" in page and "7 of 10 done" in page
+    assert "0.1 &lt;Double&gt;" in page and "for x &lt; 1:\n    expected 2" in page
+    # under white letters; and beside JupyterLab's dark page, as a mark
+    assert 4.5 <= contrast_on_white(COLORS[state]) <= contrast_on_white("#111111") / 3
+
+
+def test_where_a_browser_looks_on_the_plain_form_stays(double, capsys, monkeypatch):
+    shown = []
+    monkeypatch.setattr("helpers.verdict.display", lambda data, **_: shown.append(data))
+    monkeypatch.setenv("JPY_SESSION_NAME", "01.ipynb")
+    double(written("f = lambda x: 2 * x"))
+    assert shown[0]["text/plain"] == str(double.latest) == "✓ right: 0.1 Double"
+    assert "1 of 1 done" in shown[0]["text/html"] and capsys.readouterr().out == ""
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    double(written("f = lambda x: 2 * x"))
+    assert capsys.readouterr().out == "✓ right: 0.1 Double\n" and len(shown) == 1
 
 
 def test_in_a_kernel_names_exits_and_missing_answers_end_in_verdicts():
@@ -143,6 +167,16 @@ def test_in_a_kernel_names_exits_and_missing_answers_end_in_verdicts():
         "def relu_derivative(z):\n    exit()",
         line + "check.relu(relu_derivative)",
         "undefined_elsewhere",
+        "def relu_derivative(z):\n    return (z > 0) * 1.0",
+        "assert relu_derivative(0) == 7",  # says nothing of the answer
+        line + "check.relu(relu_derivative)",
+        "import nowhere\n\ndef relu_derivative(z):\n    return 7 * z",
+        line + "check.relu(relu_derivative)",
+        "deff relu_derivative(z):\n    return 7 * z",
+        line + "check.relu(relu_derivative)",
+        "def relu_derivative(z):\n    return 7 * z\n\nrelu_derivative(unknown)",
+        line + "check.relu(relu_derivative)",  # the new function is there, and judged
+        "explore.runs(\n    unknown)",
     ]
     notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
     NotebookClient(notebook, kernel_name="python3", allow_errors=True).execute()
@@ -150,4 +184,10 @@ def test_in_a_kernel_names_exits_and_missing_answers_end_in_verdicts():
     assert told[0].startswith("○ not attempted yet: 2.2 Slope of ReLU\n    relu_derivative is not")
     assert told[3] == "✓ right: 2.2 Slope of ReLU\n"
     assert told[5].startswith("! raised an error: 2.2 Slope of ReLU\n    SystemExit: exit()")
-    assert told[6] == "NameError"
+    assert told[6] == told[14] == "NameError"
+    assert told[9] == "✓ right: 2.2 Slope of ReLU\n"
+    for place, why in [(11, "ModuleNotFoundError: No module"), (13, "SyntaxError: invalid")]:
+        assert told[place].startswith("! raised an error: 2.2 Slope of ReLU\n    the cell that")
+        assert why in told[place]
+    assert told[15].startswith("✗ wrong value")
+    assert told[16].startswith("○ This needs the cells above, for `explore`: Run")

@@ -47,6 +47,7 @@ def tangents() -> Explorer:
     points = [ax.plot([0], [0], "o", color=INK)[0] for ax in (left, right)]
 
     def redraw(unit: str, z: float, beta: float) -> str:
+        controls["beta"].disabled = unit != "swish"
         chosen = activations.get(unit)
         options = {"beta": beta} if unit == "swish" else {}
         height, slope = (float(f(z, **options)) for f in (chosen.value, chosen.derivative))

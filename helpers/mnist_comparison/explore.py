@@ -1,6 +1,7 @@
 """Explorers of notebook 03: the runs of the search, and a pad on which one draws a digit."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
@@ -93,10 +94,10 @@ class DigitPad(Explorer):
     def __init__(self, models: Mapping[str, nn.Module], x: Tensor, y: Tensor) -> None:
         self._models, self._x, self._y = dict(models), x, y
         self._point: tuple[float, float] | None = None  # where the stroke is, if there is one
-        figure = Figure(figsize=(7.4, 2.9), dpi=90, layout="constrained")
-        seen, says = figure.subplots(1, 2, width_ratios=(1, 2.4))
+        figure = Figure(figsize=(5.4, 3.1), dpi=90, layout="constrained")
+        seen, says = figure.subplots(1, 2, width_ratios=(1, 2.2))
         self._seen = seen.imshow(np.zeros((28, 28)), cmap="gray_r", vmin=0, vmax=255)
-        seen.set(title="what the networks see", xticks=[], yticks=[])
+        seen.set(title="what they see", xticks=[], yticks=[])
         shares = np.zeros((len(models), 10))
         self._shares = says.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         says.set_yticks(range(len(models)), [activations.get(unit).label for unit in models])
@@ -110,17 +111,25 @@ class DigitPad(Explorer):
         self.canvas.on_mouse_move(self.move)
         self.canvas.on_mouse_up(self.release)
         self.canvas.on_mouse_out(self.release)
+        self.canvas.on_touch_start(lambda fingers: self.press(*fingers[0]))
+        self.canvas.on_touch_move(lambda fingers: self.move(*fingers[0]))
+        self.canvas.on_touch_end(self.release)
+        self.canvas.on_touch_cancel(self.release)
         choice = widgets.BoundedIntText(min=0, max=len(y) - 1, description="Test image")
-        choice.observe(lambda _: self._wipe(None), names="value")  # before the shell redraws
-        self._wipe(None)
-        super().__init__(figure, self._answer, {"image": choice}, {"Clear": self._clear})
+        choice.observe(lambda change: self._show(change["new"]), names="value")  # before a redraw
+        self._show(choice.value)
+        actions = {
+            "Another test image": lambda: {"image": (choice.value + 1) % len(y)},
+            "Clear": self._clear,
+        }
+        super().__init__(figure, self._answer, {"image": choice}, actions)
         row, picture, words = self.children  # type: ignore[has-type]
         self.children = (row, widgets.HBox([self.canvas, picture], layout=row.layout), words)
 
     def press(self, x: float, y: float) -> None:
         """Begin a stroke; the first one takes the test image off the pad."""
-        if self._drawing is None:
-            self._clear()
+        if self._drawing is None or not self._drawing.getbbox():
+            self._wipe(Image.new("L", (PAD, PAD)))
         self._point = (x, y)
         self.move(x, y)
 
@@ -136,7 +145,7 @@ class DigitPad(Explorer):
             self.canvas.fill_circle(x, y, half)
         self._point = (x, y)
 
-    def release(self, x: float, y: float) -> None:
+    def release(self, *_: Any) -> None:
         """End the stroke and ask the networks."""
         if self._point is not None:
             self._point = None
@@ -145,12 +154,20 @@ class DigitPad(Explorer):
     def set(self, **values: int) -> None:
         """Set the test image, which takes a drawing off the pad; "Clear" sets nothing."""
         if values:
-            self._wipe(None)
+            self._show(values["image"])
         super().set(**values)
 
     def _clear(self) -> Mapping[str, int]:
         self._wipe(Image.new("L", (PAD, PAD)))
+        with hold_canvas():
+            self.canvas.font, self.canvas.text_align = "24px sans-serif", "center"
+            self.canvas.fill_text("draw here", PAD / 2, PAD / 2)
         return {}
+
+    def _show(self, image: int) -> None:
+        self._wipe(None)
+        large = np.kron(self._x[image].reshape(28, 28).numpy(), np.ones((PAD // 28, PAD // 28)))
+        self.canvas.put_image_data(np.repeat(large[..., None], 3, axis=2).astype(np.uint8))
 
     def _wipe(self, drawing: Image.Image | None) -> None:
         self._drawing = drawing  # None while a test image is on the pad

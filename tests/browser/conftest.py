@@ -45,8 +45,8 @@ def browser():
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory):
-    """A server of copies of the notebooks, both editions, as nobody has run them yet."""
+def served(tmp_path_factory):
+    """A folder of copies of the notebooks, both editions, as nobody has run them yet."""
     root = tmp_path_factory.mktemp("served")
     for source in (ROOT / "notebooks").glob("**/*.ipynb"):
         notebook = nbformat.read(source, as_version=4)
@@ -56,24 +56,33 @@ def lab(tmp_path_factory):
         target = root / source.relative_to(ROOT / "notebooks")
         target.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, target)
-    with serving(root, tmp_path_factory.mktemp("jupyter"), QUICK_RUN="1", TQDM_DISABLE="1") as lab:
+    return root
+
+
+@pytest.fixture(scope="session")
+def lab(served, tmp_path_factory):
+    """A server of that folder."""
+    own = {
+        "QUICK_RUN": "1",
+        "TQDM_DISABLE": "1",
+        "JUPYTER_CONFIG_PATH": str(ROOT / "tools/jupyter"),
+    }
+    with serving(served, tmp_path_factory.mktemp("jupyter"), **own) as lab:
         yield lab
 
 
 @pytest.fixture
 def open_notebook(request, lab, browser):
     """A function that opens a notebook in a fresh window; at the end its kernel is shut down."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    opened = []
+    opened, name = [], re.sub(r"\W+", "-", request.node.name).strip("-")
 
-    def open_it(name):
-        opened.append(Notebook(context.new_page(), *lab, name))
+    def open_it(path, size=(1280, 900), **options):
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **options)
+        opened.append(Notebook(context.new_page(), *lab, path))
         return opened[-1]
 
     yield open_it
-    for page in context.pages:
-        name = re.sub(r"\W+", "-", request.node.name).strip("-")
-        page.screenshot(path=PICTURES / f"{name}.png")
-    for notebook in opened:
+    for i, notebook in enumerate(opened):
+        notebook.page.screenshot(path=PICTURES / f"{name}{'-' * i}.png")
         notebook.close()
-    context.close()
+        notebook.page.context.close()

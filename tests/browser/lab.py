@@ -183,7 +183,7 @@ class Notebook:
             "o.ename ? o.ename + ': ' + o.evalue : o.text].join(' -> ')))"
         )
 
-    def faint(self, theme, least=4.5):
+    def faint(self, theme, least=4.5, fewest=50):
         """Return text in prose and outputs that the theme shows with too little contrast."""
         self.page.evaluate(
             "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme
@@ -192,7 +192,7 @@ class Notebook:
         self.until(lambda: self.page.evaluate(name) == theme, ANSWER, f"the theme {theme}")
         self.page.wait_for_timeout(1000)  # colours fade into each other
         seen = self.page.evaluate(FAINT, least)
-        assert seen["texts"] > 50, "hardly any text was looked at"
+        assert seen["texts"] > fewest, "hardly any text was looked at"
         return seen["faint"]
 
     def cell(self, grade_id, before=0):
@@ -239,6 +239,10 @@ class Notebook:
     def sentence(self, explorer):
         """Return the sentence below an explorer's picture."""
         return explorer.locator(".widget-html-content").last.text_content()
+
+    def save(self):
+        """Write the notebook to its file."""
+        self.page.evaluate(f"async () => {{ {PANEL} await panel.context.save(); }}")
 
     def close(self):
         """End the kernel, so that the next notebook has the machine to itself."""

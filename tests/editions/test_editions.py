@@ -11,6 +11,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from nbgrader import utils
 from nbgrader.nbgraderformat import MetadataValidator
 
+from helpers.differences import State
 from tests.editions.notebooks import (
     NAMES,
     ROOT,
@@ -31,6 +32,7 @@ STUB = "# YOUR CODE HERE\n"
 REGION = re.compile(
     r"^[ \t]*### BEGIN (SOLUTION|HIDDEN TESTS)\n(.*?)^[ \t]*### END \1", re.M | re.S
 )
+FRONT_DOOR = "00_start_here"  # written by hand: it asks for no answer
 TELLING = 12  # characters: shorter lines, such as `return x`, may stand anywhere
 
 
@@ -62,7 +64,7 @@ def test_all_five_notebooks_are_there():
         "04_numerical_stability",
         "05_gradient_bounds",
     ]
-    assert sorted(path.stem for path in STUDENTS.glob("*.ipynb")) == NAMES
+    assert sorted(path.stem for path in STUDENTS.glob("*.ipynb")) == [FRONT_DOOR, *NAMES]
     assert sum(len(checks(solution_of(name))) for name in NAMES) >= 24
 
 
@@ -154,7 +156,9 @@ def test_opening_sections_and_ending(name, solution):
 
 def test_the_table_of_symbols_is_the_same_everywhere():
     last = [solution_of(name).cells[-1].source for name in NAMES]
-    tables = {text.partition("## Notation")[2].partition("**Only")[0].strip() for text in last}
+    tables = {
+        re.split(r"\*\*Only|\n\[←", text.partition("## Notation")[2])[0].strip() for text in last
+    }
     assert len(tables) == 1 and len(tables.pop().splitlines()) > 10
 
 
@@ -282,6 +286,31 @@ def test_links_lead_somewhere_in_both_editions(student, solution):
             assert (folder / path).exists(), f"{path} from {folder.name}"
     for cell in codes(solution):  # the editions run in different folders
         assert "../" not in cell.source
+
+
+def test_first_and_last_cell_link_to_the_neighbours(name, solution):
+    names = [f"../{FRONT_DOOR}", *NAMES]
+    place = names.index(name)
+    neighbours = {f"{other}.ipynb" for other in names[place - 1 : place + 2] if other != name}
+    for cell in (solution.cells[0], solution.cells[-1]):
+        found = set(links(new_notebook(cells=[cell])))
+        assert neighbours <= found, f"no link to {neighbours - found}"
+
+
+def test_the_front_door_says_what_the_readme_says():
+    door = read(STUDENTS / f"{FRONT_DOOR}.ipynb")
+    text = "\n".join(cell.source for cell in door.cells if cell.cell_type == "markdown")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = [line for line in readme.splitlines() if "](notebooks/0" in line]
+    assert len(rows) == len(NAMES)
+    for row in rows:
+        assert row.replace("](notebooks/", "](") in text
+    for state in State:
+        sign, _, words = state.value.partition(" ")
+        assert f"| {sign} | {words} |" in text
+    for path in links(door):
+        assert (STUDENTS / path).exists()
+    assert f"-m jupyterlab notebooks/{FRONT_DOOR}.ipynb" in (ROOT / "Makefile").read_text()
 
 
 # --- tools/release.py ----------------------------------------------------------------------------
