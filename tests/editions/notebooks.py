@@ -71,7 +71,7 @@ def reckoned(notebook, core=False):
                 level = len(heading[1])
                 if level <= skipped:
                     skipped = level if FURTHER.match(line) else 9
-            if core and skipped < 9:
+            if (core and skipped < 9) or line.startswith("["):  # links to the neighbours
                 continue
             words += len(line.split())
             exercises += bool(re.match(r"#+ .*points?\)", line))
