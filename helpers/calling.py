@@ -71,7 +71,7 @@ def caller(
             raise Finding(State.RAISED, explain(error, answer, args, kwargs)) from error
         shown = arguments(args, kwargs)
         if value is None:
-            malformed(f"returned nothing for {shown}; is a `return` missing?")
+            malformed(f"returned nothing; is a `return` missing? Called with {shown}")
         if inspect.isgenerator(value):
             malformed(f"returned a generator for {shown}; return the numbers themselves")
         for old, new in zip([*args, *kwargs.values()], [*given, *named.values()], strict=True):
@@ -118,10 +118,14 @@ def _functions(answer: Any) -> list[types.FunctionType]:
 
 
 def _forbid(undo: contextlib.ExitStack, forbidden: Sequence[tuple], answer: Any) -> None:
-    """Put a guard in the place of what an answer may not call, by whatever name it knows it."""
+    """Put a guard in the place of what an answer may not call, by whatever name it knows it.
+
+    Where a third entry says when, its docstring, such as "of a matrix", ends the name in messages.
+    """
     for owner, name, *when in forbidden:
         original = getattr(owner, name)
         label = f"{owner.__name__.removeprefix('helpers.')}.{name}"
+        label += "".join(f" {condition.__doc__}" for condition in when if condition.__doc__)
         if isinstance(original, types.FunctionType) and not original.__closure__ and not when:
             # Whatever name the answer knows it by, it is this function: its code is replaced, by
             # that of a function that stands alone.

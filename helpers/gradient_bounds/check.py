@@ -110,6 +110,13 @@ MATRICES: dict[str, Callable[[Generator], NDArray]] = {
     "a 6 × 6 matrix of numbers near 1e8": lambda rng: 1e8 * rng.normal(size=(6, 6)),
     "a 6 × 6 matrix of numbers near 1e-4": lambda rng: 1e-4 * rng.normal(size=(6, 6)),
 }
+
+
+def _of_a_matrix(x: Any, ord: Any = None, *_: Any, **__: Any) -> bool:  # noqa: A002 - as NumPy's
+    """of a matrix"""  # noqa: D403, D415 - ends the name in the message
+    return np.ndim(x) == 2 and ord is not None
+
+
 DECOMPOSITIONS = ("svd", "svdvals", "eig", "eigh", "eigvals", "eigvalsh", "cond")
 spectral_norm = checklist.exercise(
     "5.2 The largest stretch",
@@ -126,7 +133,7 @@ spectral_norm = checklist.exercise(
         rtol=2e-3,
         atol=0,
         forbidden=[
-            (np.linalg, "norm", lambda x, ord=None, *_, **__: np.ndim(x) == 2 and ord is not None),
+            (np.linalg, "norm", _of_a_matrix),
             *((np.linalg, name) for name in DECOMPOSITIONS),
             *((torch.linalg, f) for f in ("svd", "svdvals", "eigh", "eigvalsh", "matrix_norm")),
         ],
@@ -150,6 +157,12 @@ def _either(pick: Answer, stretch: Answer) -> dict[str, Answer]:
         "‖x‖ is missing.": lambda x, Ws, ds, g: right(1, Ws, ds, g),
         "‖∂L/∂ŷ‖ is missing.": lambda x, Ws, ds, g: right(x, Ws, ds, 1),
         "W⁽¹⁾ is no factor of it.": lambda x, Ws, ds, g: right(x, [x, *Ws], [1, *ds], g),
+        "These are W⁽¹⁾ … W⁽ᴸ⁻¹⁾; the product takes W⁽²⁾ … W⁽ᴸ⁾.": (
+            lambda x, Ws, ds, g: right(x, [x, *Ws[:-1]], ds, g)
+        ),
+        "This bounds each D Wᵀ in one piece: better, but it comes later; here each by itself.": (
+            lambda x, Ws, ds, g: right(x, [x, *map(np.multiply, Ws[1:], ds)], [1.0] * len(ds), g)
+        ),
         "The slopes are missing.": _bound(lambda d: 1.0, stretch),
         "The slopes' signs have to go first.": _bound(pick, stretch, np.positive),
     }
@@ -377,7 +390,7 @@ SHAPES = (
     (3, 9, 1e-8),
     (5, 7, 1.0),
 )
-OWN = [(normalization, "layer_norm")]
+OWN = [(normalization, "layer_norm"), (F, "layer_norm"), (torch, "layer_norm")]
 layer_norm = checklist.exercise(
     "5.11 Layer normalisation",
     Task(_layer_norm, {"z": each(_batch, *SHAPES)}, NORMALISATIONS, **CLOSE, forbidden=OWN),

@@ -66,7 +66,7 @@ def bounds() -> Explorer:
         for line, height in zip([largest, smallest, *lines], heights, strict=True):
             line.set_data(layer, np.where(height > 0, height, np.nan))
         # Limits move in large steps: while they stay, a redraw does not draw ticks and labels.
-        left.set_ylim(0, _next_size(1.25 * max(1.0, values.max())))
+        left.set_ylim(0, np.ceil(1.25 * max(1.0, values.max())))
         shown = np.log10([size for size in np.concatenate([*sizes.values()]) if size > 0])
         low, high = np.floor((shown.min() - 0.5) / 6), np.ceil((shown.max() + 0.5) / 6)
         right.set_ylim(1e6**low, 1e6**high)
@@ -110,7 +110,7 @@ def training(histories: Mapping[str, toy.History], data: tuple[NDArray, NDArray]
 
     def redraw(time: int, start: str, seed: int) -> str:
         index = recorded.index(time)
-        one = {name: history.part(slice(seed - 1, seed)) for name, history in histories.items()}
+        one = {name: history.part(slice(seed, seed + 1)) for name, history in histories.items()}
         for image, curve, run in zip(images, curves, one.values(), strict=True):
             logits = toy.evaluate(*run.at(index), plots.PLANE)[-1]
             image.set_data(logits.reshape(image.get_size()) > 0)
@@ -131,7 +131,7 @@ def training(histories: Mapping[str, toy.History], data: tuple[NDArray, NDArray]
     controls = {
         "time": widgets.SelectionSlider(options=recorded, value=later, description="Step"),
         "start": widgets.Dropdown(options=[*histories], value="right", description="Histograms of"),
-        "seed": widgets.IntSlider(min=1, max=drawn.shape[2], value=1, description="Seed"),
+        "seed": widgets.IntSlider(max=drawn.shape[2] - 1, description="Seed"),
     }
     return Explorer(figure, redraw, controls)
 

@@ -26,7 +26,7 @@ BOUNDS: dict[str, dict[str, Any]] = {
     "lower bound": {"color": BLUE, "linestyle": "-.", "marker": "v", "markersize": 4},
 }
 STARTS: dict[str, dict[str, Any]] = {
-    "zero": {"color": GREY, "linestyle": ":"},
+    "zero": {"color": GREY, "linestyle": ":", "linewidth": 3.5, "zorder": 2.5},  # above the others
     "constant": {"color": OCHRE, "linestyle": "-."},
     "too small": {"color": BLUE, "linestyle": "--"},
     "right": {"color": GREEN, "linestyle": "-"},
@@ -122,10 +122,10 @@ def depth_grid(depths: Sequence[int], results: Mapping[str, Mapping[str, Sequenc
     _, axes = plt.subplots(2, 2, figsize=(7.6, 5.2), sharex=True, sharey="row")
     for ax, (unit, settings) in zip(axes.flat, results.items(), strict=False):
         style = unit_style(unit)
-        shades = "black", style["color"]
-        for shade, (name, (true, upper)) in zip(shades, settings.items(), strict=True):
-            ax.plot(depths, true, color=shade, label=name)
-            ax.plot(depths, upper, color=shade, linestyle=":", marker="^", markersize=3.5)
+        looks = ("black", 3.6, 6.5), (style["color"], 1.5, 3.5)  # the wider shows behind the other
+        for (shade, wide, mark), (name, (true, upper)) in zip(looks, settings.items(), strict=True):
+            ax.plot(depths, true, color=shade, label=name, linewidth=wide)
+            ax.plot(depths, upper, ":^", color=shade, linewidth=wide, markersize=mark)
         ax.set(yscale="log", title=style["label"])
         _label_at_the_right(ax, depths)
     plt.setp(axes[-1], xlabel="number of layers $L$")
@@ -168,7 +168,8 @@ def drawn_and_law(drawn: Mapping[tuple[int, int], NDArray]) -> Axes:
         )
         s = np.linspace(low, high, 400)[1:-1]
         ax.plot(s, spectra.density(s, n, m, 1 / n), color="black", label="law")
-        ax.plot([values.min(), values.max()], [0, 0], "|", c=ORANGE, ms=14, clip_on=False)
+        ends, floor = [values.min(), values.max()], ax.get_xaxis_transform()
+        ax.plot(ends, [0.04, 0.04], "|", color=ORANGE, markersize=14, transform=floor)
         ax.set(xlabel="singular value", title=f"{m}×{n}", ylabel="density")
         found = f"drawn from {values.min():.2f} to {values.max():.2f}"
         told.append(f"{m}×{n}: {found}, law from {low:.2f} to {high:.2f}")
@@ -182,9 +183,14 @@ def product_spectra(products: Mapping[str, NDArray]) -> Axes:
     for label, values in products.items():
         curves |= {f"{label}, largest": values[:, :1], f"{label}, median": values}
     x = 1 + np.arange(len(values))
-    ax = medians_and_ranges(x, curves, yscale="log", ylim=(1e-12, 30))
-    ax.set(xlabel="number of layers multiplied", ylabel="singular value of the product")
-    return ax
+    return medians_and_ranges(
+        x,
+        curves,
+        yscale="log",
+        ylim=(1e-12, 30),
+        xlabel="number of layers multiplied",
+        ylabel="singular value of the product",
+    )
 
 
 def medians_and_ranges(
@@ -210,8 +216,12 @@ def medians_and_ranges(
     else:
         ax.set_xlim(x[0], x[-1])
         ax.legend()
-    last = ", ".join(f"{name} {np.median(values[-1]):.2g}" for name, values in curves.items())
-    return _said(ax, f"Medians and ranges; at the right end {last}.")
+    middles = np.array([np.median(values, 1) for values in curves.values()])
+    if len(middles) > 1 and np.allclose(middles, middles[0], rtol=1e-3):
+        ax.text(0.05, 0.05, f"all {len(middles)} coincide", transform=ax.transAxes)
+    ends = zip(curves, middles[:, -1], strict=True)
+    last = ", ".join(f"{name} {middle:.2g}" for name, middle in ends)
+    return _said(ax, f"{_axes(ax)}: medians and ranges; at the right end {last}.")
 
 
 def range_panels(
@@ -227,18 +237,18 @@ def range_panels(
         medians_and_ranges(x, curves, ax, title=title, **settings)
         middles = {name: np.median(values, 1) for name, values in curves.items()}
         told += [f"{title}: {_ends(middles)}"]
+    names = _axes(ax)
     for ax in axes[1:]:
         ax.set_ylabel("")
-    return _said(ax, f"Medians, from the left end to the right one. {'. '.join(told)}.")
+    return _said(ax, f"{names}: medians, from the left end to the right one. {'. '.join(told)}.")
 
 
 def loss_curves(losses: Mapping[str, NDArray], **settings: Any) -> Axes:
     """Draw the median and range of losses (steps + 1, seeds); diverged runs count as infinite."""
     finite = {name: np.where(np.isfinite(run), run, 1e12) for name, run in losses.items()}
     step = 1 + np.arange(len(next(iter(losses.values()))))
-    ax = medians_and_ranges(step, finite, xscale="log", yscale="log")
-    ax.set(**{"xlabel": "step + 1", "ylabel": "training loss", **settings})
-    return ax
+    names = {"xlabel": "step + 1", "ylabel": "training loss"}
+    return medians_and_ranges(step, finite, **{"xscale": "log", "yscale": "log"} | names | settings)
 
 
 def decision_regions(
@@ -273,9 +283,12 @@ def plane_image(ax: Axes, logits: NDArray, shift: float = 0.0) -> AxesImage:
 
 
 def histogram_grid(
-    values: Mapping[str, Sequence[NDArray]], times: Sequence[str], xlabel: str
+    values: Mapping[str, Sequence[NDArray]], times: Sequence[str], xlabel: str, log: bool = False
 ) -> Axes:
-    """Draw histograms of the middle 94 % of all values, an outline a time and a panel a name."""
+    """Draw histograms of the middle 94 % of all values, an outline a time and a panel a name.
+
+    Shares are drawn from 0 on, or on a `log` axis, where a rare value can be seen beside many 0s.
+    """
     figure, axes = plt.subplots(1, len(values), figsize=(2.0 * len(values), 2.6))
     looks = [(SHADE, "-", 3.2), (BLUE, "-", 1.8), (ORANGE, "--", 1.8)]
     told = []
@@ -287,12 +300,14 @@ def histogram_grid(
         for sample, time, (color, style, width) in zip(finite, times, looks, strict=False):
             share = np.histogram(sample, bins)[0] / max(len(sample), 1)
             ax.stairs(share, bins, color=color, linestyle=style, linewidth=width, label=time)
-        ax.set(title=name, xlabel=xlabel, ylim=(0, None))
+        ax.set(title=name, xlabel=xlabel)
+        ax.set(yscale="log", ylim=(3e-4, 2)) if log else ax.set_ylim(0)
         spread = " to ".join(f"{np.std(sample):.2g}" for sample in (finite[0], finite[-1]))
         told.append(f"{name}, deviation from {spread}, exactly 0 {np.mean(finite[-1] == 0):.0%}")
     axes[0].set_ylabel("share of the values")
     figure.legend(handles=axes[0].patches, loc="outside upper right", ncols=len(times))
-    return _said(ax, f"Histograms from {times[0]} to {times[-1]}: {'; '.join(told)}.")
+    span = f"{_plain(xlabel)}, from {times[0]} to {times[-1]}"
+    return _said(ax, f"Histograms of the {span}: {'; '.join(told)}.")
 
 
 def _label_at_the_right(ax: Axes, x: Sequence | NDArray) -> None:
@@ -305,6 +320,24 @@ def _said(ax: Axes, sentence: str) -> Axes:
     """Return the axes; the sentence becomes their figure's alternative text."""
     ax.figure.set_label(sentence)
     return ax
+
+
+def _axes(ax: Axes) -> str:
+    """Say in words what is drawn against what."""
+    against = f"against {_plain(ax.get_xlabel())}"
+    return f"{_plain(ax.get_ylabel())} {against}" if ax.get_ylabel() else f"Curves {against}"
+
+
+def _plain(label: str) -> str:
+    """Return a label without the marks of mathematical type."""
+    for mark, read in {
+        "\\|": "‖",
+        "\\partial ": "∂",
+        "\\partial": "∂",
+        "\\mathcal{L}": "L",
+    }.items():
+        label = label.replace(mark, read)
+    return label.translate(str.maketrans("", "", "${}^"))
 
 
 def _ends(series: Mapping[str, ArrayLike]) -> str:

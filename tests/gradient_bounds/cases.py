@@ -91,9 +91,9 @@ RIGHT = {
         NORM.format(spread="np.sqrt((c**2).mean())"),
         "def layer_norm(z, scale, shift):\n    m, s = z.mean(-1)[:, None], z.std(-1)[:, None]\n"
         "    return (z - m) / s * scale + shift",
-        "def layer_norm(z, scale, shift):\n    ln = torch.nn.LayerNorm(z.shape[1], eps=0,\n"
-        "        elementwise_affine=False, dtype=torch.float64)\n"
-        "    return ln(torch.from_numpy(z)).numpy() * scale + shift",
+        "def layer_norm(z, scale, shift):\n    z = torch.from_numpy(z)\n"
+        "    s, m = torch.std_mean(z, dim=1, correction=0, keepdim=True)\n"
+        "    return ((z - m) / s).numpy() * scale + shift",
     ],
 }  # fmt: skip
 
@@ -107,7 +107,7 @@ WRONG = {
          "    return [np.outer(output_gradient, inputs[-1])]", "expected 3 values, received 1"),
     ],
     "spectral_norm": [
-        ("def spectral_norm(A):\n    return np.linalg.norm(A, 2)", "it uses numpy.linalg.norm"),
+        ("def spectral_norm(A):\n    return np.linalg.norm(A, 2)", "numpy.linalg.norm of a matrix"),
         ("def spectral_norm(A):\n    return np.linalg.norm(A, ord=2)", "it uses"),
         ("def spectral_norm(A):\n    return np.linalg.svd(A)[1][0]", "it uses numpy.linalg.svd"),
         ("from numpy.linalg import norm\nspectral_norm = lambda A: norm(A, 2)", "it uses"),
@@ -125,10 +125,13 @@ WRONG = {
          "Each layer has a steepest slope of its own"),
         (BOUND.format(**UPPER | {"slope": "slopes[k-1].max()"}), "signs have to go first"),
         (BOUND.format(**UPPER | {"slope": "1"}), "The slopes are missing."),
+        (BOUND.format(**UPPER).replace("(weights[k])", "(weights[k-1])"), "W⁽²⁾ … W⁽ᴸ⁾"),
     ],
     "lower_bound": [
         (BOUND.format(**LOWER | {"stretch": "s[-1]"}), "Where a layer widens"),
         (BOUND.format(**LOWER | {"stretch": LOWER["stretch"].replace("<=", "<")}), "A square"),
+        (BOUND.format(**LOWER | {"slope": "1"}).replace("(weights[k])[1]",
+         "(weights[k] * slopes[k-1])[1]"), "in one piece"),
         (BOUND.format(**LOWER | {"stretch": LOWER["stretch"].replace("s[-1]", "s[s>1e-9][-1]")}),
          "A singular value of 0 counts"),
         ("def lower_bound(x, weights, slopes, output_gradient):\n    return 0.0", "always 0"),
@@ -166,6 +169,11 @@ WRONG = {
         (NORM.format(spread="np.sqrt((c**2).mean() + 1e-12)"), "expected"),
         (NORM.format(spread="c.std(ddof=1)"), "n − 1"),
         ("from helpers.gradient_bounds.normalization import layer_norm", "it uses"),
+        ("def layer_norm(z, scale, shift):\n    ln = torch.nn.LayerNorm(z.shape[1], eps=0,\n"
+         "        elementwise_affine=False, dtype=torch.float64)\n"
+         "    return ln(torch.from_numpy(z)).numpy() * scale + shift", "it uses torch"),
+        ("def layer_norm(*given):\n    z, *more = map(torch.from_numpy, given)\n"
+         "    return torch.layer_norm(z, z.shape[1:], *more, 0.0).numpy()", "torch.layer_norm"),
         ("def layer_norm(z, scale, shift):\n    z -= z.mean(1, keepdims=True)\n"
          "    return scale * z / z.std(1, keepdims=True) + shift", "changed its input"),
     ],
