@@ -150,7 +150,7 @@ def test_opening_sections_and_ending(name, solution):
         assert after <= before + 1, headings(solution)
     closing = ["What you have done", "Summary", "Limits", "Further reading", "Notation"]
     assert [words for level, words in headings(solution) if level == 2][-5:] == closing
-    assert codes(solution)[-1].source == "check.progress()"
+    assert codes(solution)[-1].source == f"from helpers.{name[3:]} import check\n\ncheck.progress()"
     assert "## Notation" in last
 
 
