@@ -110,6 +110,9 @@ LOG_MISTAKES = {
     "A layer is missing; the product runs from layer l to layer L.": lambda L, *g: LOGS(L - 1, *g),
     "The gradient ends in the activation: its variance is missing.": _logs(activation=1),
     "The gradient at the output is missing.": _logs(output=1),
+    "That is the standard deviation's logarithm; the variance's is twice it.": (
+        lambda *g: LOGS(*g) / 2
+    ),
     "That is the variance itself; return its logarithm, base 10.": _product,
     "The product left float64's range: add logarithms.": lambda *g: np.log10(_product(*g)),
 }
@@ -311,7 +314,7 @@ def _seen(call: Callable, answer: Callable, given: Given) -> dict[str, Any]:
     label, title = ax.get_xlabel(), drawn.title(ax)
     for shown_figure in (figure, other):
         plt.close(shown_figure)
-    named = re.search(r"10|₁₀|\bten\b|decimal|decade", label, re.IGNORECASE)
+    named = re.search(r"10|₁₀|\bten\b|\blg\b|decimal|decade", label, re.IGNORECASE)
     zeros = str(int(np.sum(gradient == 0)))
     told = zeros in ["0", *re.findall(r"\d+", title)]
     seen["label of the x-axis"] = "one that tells base 10" if named else label
@@ -505,6 +508,8 @@ def _initialiser(name: str, c: int) -> Task:
         variances[words] = lambda i, o: right(i, o) / 3
         words = "The interval is h wide; it should reach from −h to h."
         variances[words] = lambda i, o: right(i, o) / 4
+        words = "The root is missing: U(−h, h) has variance h²/3."
+        variances[words] = lambda i, o: 3 * right(i, o) ** 2
     mistakes = {sentence: _weights(normal, variance) for sentence, variance in variances.items()}
     other = "uniform; normal" if normal else "normal; uniform"
     mistakes[f"These entries are {other} ones are asked for."] = _weights(not normal, right)

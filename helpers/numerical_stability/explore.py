@@ -107,7 +107,7 @@ def through_layers(seed: int = 0) -> Explorer:
         "unit": widgets.Dropdown(options=names, value="relu", description="Unit"),
         "method": widgets.Dropdown(options=methods, value="xavier_normal", description="Weights"),
         "scale": widgets.SelectionSlider(options=scales, value=1, description="Scale of weights"),
-        "layers": widgets.IntSlider(value=30, min=2, max=MAX_DEPTH, description="Depth"),
+        "layers": widgets.IntSlider(value=MAX_DEPTH, min=2, max=MAX_DEPTH, description="Depth"),
         "width": widgets.SelectionSlider(options=widths, value=MAX_WIDTH, description="Width"),
     }
     return Explorer(figure, redraw, controls)

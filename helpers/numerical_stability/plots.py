@@ -45,20 +45,19 @@ def magnitudes(logs: Mapping[str, NDArray]) -> Figure:
     """Draw where sets of log₁₀ magnitudes lie among the formats' ranges, and their histograms."""
     mosaic: list[Any] = [["ranges"] * len(logs), list(logs)]
     figure, axes = plt.subplot_mosaic(mosaic, figsize=(8.6, 4.4), height_ratios=[1, 2.4])
-    ranges = axes["ranges"]  # darker where they overlap
-    for (name, (low, high)), height in zip(RANGES.items(), (1.04, 1.04, 1.24), strict=True):
-        ranges.axvspan(low, high, color=palette.SHADE, alpha=0.25, lw=0)
-        ranges.text(low, height, name, transform=ranges.get_xaxis_transform(), fontsize="small")
+    ranges = axes["ranges"]
+    lows, highs = np.transpose(list(RANGES.values()))
+    ranges.barh(list(RANGES), highs - lows, left=lows, height=0.7, color=palette.LIGHT)
     for (label, values), hue in zip(logs.items(), palette.CYCLE, strict=False):
         middle, color = np.median(values), text_color(hue)
-        ranges.plot(middle, 0.5, "o", ms=8, color=hue)
-        side = "right" if middle < -10 else "left"
-        ranges.text(middle, 0.5, f"   {label}   ", color=color, va="center", ha=side)
+        ranges.axvline(middle, color=hue)
+        place = ranges.get_xaxis_transform()
+        side = "right" if middle < -10 else "center"
+        ranges.text(middle, 1.04, label, color=color, ha=side, transform=place)
         axes[label].hist(values.ravel(), bins=60, color=hue)
         axes[label].set_title(label, color=color)
         axes[label].set_xlabel("log₁₀ |entry|")
-    ranges.set(xlim=(-335, 400), ylim=(0, 1), yticks=[])
-    ranges.spines["left"].set_visible(False)
+    ranges.grid(axis="y", visible=False)
     ranges.set_xlabel("log₁₀ of the median magnitude of an entry, and the ranges of the formats")
     axes[next(iter(logs))].set_ylabel("number of entries")
     places = ", ".join(f"{round(np.median(values))}" for values in logs.values())
@@ -74,7 +73,12 @@ def _draw_gradients(ax: Axes, steps: NDArray, gradients: NDArray) -> None:
     shown = sorted({0, 1, layers // 2 - 1, layers - 2, layers - 1})
     colors = plt.get_cmap("viridis")(np.linspace(0, 0.85, len(shown)))
     for layer, color, dash in zip(shown, colors, DASHES, strict=False):
-        _band(ax, steps, gradients[:, :, layer], 0, color, ls=dash, label=f"{layer + 1}")
+        values = gradients[:, :, layer]
+        _band(ax, steps, values, 0, color, ls=dash, label=f"{layer + 1}")
+        *before, own = ax.lines
+        if before and np.array_equal(before[-1].get_ydata(), own.get_ydata()):  # one label for both
+            own.set_label(f"{before[-1].get_label()}, {layer + 1}")
+            before[-1].set_label("_covered")
     ax.set(xlabel="step", xlim=(0, steps[-1] * 1.22 + 1))
 
 
@@ -93,7 +97,7 @@ def five_fits(x: NDArray, runs: Mapping[str, Fits], baseline: float) -> Figure:
         top.plot(x, predictions.T, color=palette.BLUE, lw=1, alpha=0.7)
         top.plot(x, np.sin(10 * x), "o", color=palette.BLACK, ms=3)
         outside = int(np.sum(np.abs(predictions).max(axis=1) > 1.9))
-        note = f"; {outside} of {len(predictions)} seeds leave the frame" if outside else ""
+        note = f"\n{outside} of {len(predictions)} seeds leave the frame" if outside else ""
         top.set(ylim=(-1.9, 1.9), xlabel=f"x{note}")
         middle.axhline(baseline, **BASELINE)
         middle.plot(errors, color=palette.BLUE, lw=1, alpha=0.7)
@@ -107,10 +111,10 @@ def five_fits(x: NDArray, runs: Mapping[str, Fits], baseline: float) -> Figure:
     axes[2, 0].set_ylim(bottom=-smallest / 3)
     axes[2, 0].yaxis.get_major_locator().set_params(numticks=7)
     _label(figure, axes[2], pad=3)
-    last = ", ".join(f"{np.median(fits[2][-1]):.2g}" for fits in runs.values())
+    last = ", ".join(f"{np.median(fits[2][-1]):.4g}" for fits in runs.values())
     figure.set_label(
         "A column a configuration with fits, losses and gradients by layer, a line a seed. Median "
-        f"last losses {last}; answering 0 has {baseline:.2g}."
+        f"last losses {last}; answering 0 has {baseline:.4g}."
     )
     return figure
 
@@ -184,11 +188,13 @@ def _medians(runs: Mapping[str, Mapping[str, NDArray]]) -> str:
     )
 
 
-def _by_layer(ax: Axes, curves: Mapping[str, Curve], first: int) -> None:
+def _by_layer(ax: Axes, curves: Mapping[str, Curve], first: int, way: int = 1) -> None:
+    # a label stands at a line's end; where all lines start from 1 at the last layer, go back (-1)
     for (label, (values, theory)), hue in zip(curves.items(), palette.CYCLE, strict=False):
-        layers = np.arange(len(theory)) + first
-        _band(ax, layers, values.T, 0.25, hue, label=label)
-        ax.plot(layers, theory, label="_theory", color=palette.BLACK, ls=(0, (2, 2)), lw=1.2)
+        layers = np.arange(len(theory))[::way] + first
+        _band(ax, layers, values.T[::way], 0.25, hue, label=label)
+        ax.plot(layers, theory[::way], label="_theory", color=palette.BLACK, ls=(0, (2, 2)), lw=1.2)
+    ax.xaxis.set_inverted(way < 0)
 
 
 def _told(panels: Mapping[str, Mapping[str, Curve]], place: int) -> str:
@@ -201,12 +207,12 @@ def _told(panels: Mapping[str, Mapping[str, Curve]], place: int) -> str:
 
 
 def depth_curves(panels: Mapping[str, Mapping[str, tuple[Signal, Signal]]]) -> Figure:
-    """Draw both mean squares by layer on log axes, a column a panel.
+    """Draw both mean squares by layer on log axes, a column a panel, that of δ back from the last.
 
     `panels` maps titles to labels to pairs: many networks, arrays (networks, layers), of which
     median and quartiles are drawn, and what theory predicts, (layers,), drawn dashed.
     """
-    figure, axes = plt.subplots(2, len(panels), figsize=(9.6, 6.2), **SHARED)
+    figure, axes = plt.subplots(2, len(panels), figsize=(9.6, 6.4), **SHARED | {"sharex": "row"})
     told = []
     for first, (row, name) in enumerate(zip(axes, ("activations", "gradients"), strict=True)):
         pick = attrgetter(name)
@@ -215,12 +221,12 @@ def depth_curves(panels: Mapping[str, Mapping[str, tuple[Signal, Signal]]]) -> F
             for title, curves in panels.items()
         }
         for ax, curves in zip(row, split.values(), strict=True):
-            _by_layer(ax, curves, first)
+            _by_layer(ax, curves, first, -1 if first else 1)
             ax.set_yscale("log")
         told.append(_told(split, first - 1))
     for title, (above, below) in zip(panels, axes.T, strict=True):
-        above.set_title(title)
-        below.set_xlabel("layer")
+        above.set(title=f"{title} (theory dashed)", xlabel="layer")
+        below.set_xlabel("layer, from the last back to the first")
     axes[0, 0].set_ylabel("mean of $a^2$")
     axes[1, 0].set_ylabel(r"mean of $\delta^2$, last layer = 1")
     _label(figure, axes.flat)
@@ -236,7 +242,7 @@ def cosines(panels: Mapping[str, Mapping[str, Curve]]) -> Figure:
     figure, (axes,) = plt.subplots(1, len(panels), figsize=(9.6, 3.4), **SHARED)
     for ax, (title, curves) in zip(axes, panels.items(), strict=True):
         _by_layer(ax, curves, 0)
-        ax.set(title=title, xlabel="layer")
+        ax.set(title=f"{title} (theory dashed)", xlabel="layer")
     axes[0].set_ylabel("cosine of the two signals")
     _label(figure, axes)
     figure.set_label(
@@ -249,15 +255,14 @@ def cosines(panels: Mapping[str, Mapping[str, Curve]]) -> Figure:
 def sizes(panels: Mapping[str, Mapping[str, NDArray]]) -> Figure:
     """Draw the mean of z² by layer on log axes, median and quartiles, a panel a title.
 
-    `panels` maps titles to units' names to arrays (networks, layers); another name is a map of
-    the sigmoid, and looks like it.
+    `panels` maps titles to units' names to arrays (networks, layers); another name is drawn black.
     """
     figure, (axes,) = plt.subplots(1, len(panels), figsize=(9.6, 3.4), **SHARED)
     said = []
     for ax, (title, curves) in zip(axes, panels.items(), strict=True):
         for label, values in curves.items():
-            known = activations.ACTIVATIONS.get(label)
-            look = unit_style(label if known else "sigmoid") | ({} if known else {"label": label})
+            other = {"color": palette.BLACK, "linestyle": ":", "label": label}
+            look = unit_style(label) if label in activations.ACTIVATIONS else other
             _band(ax, np.arange(values.shape[1]) + 1, values.T, 0.25, **look)
             said.append(f"{title}, {label} {np.median(values[:, -1]):.2g}")
         ax.set(title=title, xlabel="layer", yscale="log")

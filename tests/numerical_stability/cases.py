@@ -120,6 +120,7 @@ def initialiser_wrong(name):
         (weights(name, f"initialization.{name}_normal(fan_in, fan_out, rng)"), "it uses init"),
         (weights(name, uniform="rng.uniform(0, 2 * d, (fan_out, fan_in)) / 2"), "from 0 upwards"),
         (weights(name, uniform="d * rng.choice([-1, 1], (fan_out, fan_in))"), "the variance"),
+        (weights(name, uniform="rng.uniform(-d * d, d * d, (fan_out, fan_in))"), "root is missing"),
         (
             weights(name, "rng.normal(0, (v * (fan_in + fan_out) / 2 // 1 / ((fan_in + fan_out)"
             " // 2)) ** 0.5, (fan_out, fan_in))"),
@@ -158,6 +159,7 @@ def sample_gradient(L, layer, N, slope, weight, output, activation, rng):
     ],
     "plot_magnitudes": [
         draw("ax.hist(logs, bins='auto', density=True, histtype='step')", "exponent of ten"),
+        draw("ax.hist(logs, bins=40)", "lg |g|"),
         draw("ax.stairs(*np.histogram(logs, 30), fill=True)", r"$\\log_{10}|g|$"),
         draw("h, e = np.histogram(logs, 30); ax.plot((e[1:] + e[:-1]) / 2, h)", "decimal log"),
         draw("h, e = np.histogram(logs, 30); ax.fill_between(e, [*h, 0], step='post')"),
@@ -250,6 +252,7 @@ WRONG = {
         (LOGS.format("np.log10(np.longdouble(N)**k * np.longdouble(slope)**(2*k+2) * np.longdouble"
                      "(weight)**(2*k) * output**2 * activation**2)"), "float64's range"),
         (LOGS.format(f"abs({SUM})"), "expected -"),
+        (LOGS.format(f"({SUM}) / 2"), "the standard deviation's logarithm"),
         (LOGS.format(f"round({SUM}, 2)"), ""),
         (LOGS.format(f"[{SUM}]"), "expected shape ()"),
         (LOGS.format("gradients.log10_variance(gradients.RandomProduct(L, layer, N, slope, weight, "
