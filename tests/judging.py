@@ -145,10 +145,11 @@ def test_a_verdict_does_not_depend_on_global_state_and_leaves_it(exercise, undo)
     answers = exercise.made(exercise.solution)
     strange_state(undo)
     states = random.getstate(), np.random.get_state()[1].copy(), torch.get_rng_state()
+    figures = plt.get_fignums()
     verdict = exercise.check.verdict(*answers)
     assert verdict.state is State.RIGHT, str(verdict)
     assert np.geterr()["over"] == "raise" and torch.get_default_dtype() is torch.float64
     assert not torch.is_grad_enabled() and mpl.rcParams["axes.facecolor"] == "black"
     assert random.getstate() == states[0] and torch.equal(torch.get_rng_state(), states[2])
     np.testing.assert_array_equal(np.random.get_state()[1], states[1])
-    assert plt.get_fignums() == []
+    assert plt.get_fignums() == figures

@@ -87,10 +87,10 @@ def train(
     with one_thread():  # faster for tensors this small
         for step in range(steps + 1):
             loss = _loss(Ws, bs, data, *how)
-            losses[step] = loss.detach()
+            losses[step] = loss.detach().numpy()
             if step in kept:
                 if test:
-                    test_losses[len(snapshots)] = _loss(Ws, bs, test, *how).detach()
+                    test_losses[len(snapshots)] = _loss(Ws, bs, test, *how).detach().numpy()
                 snapshots.append([part.detach().numpy().copy() for part in Ws + bs])
             if step < steps:
                 penalty = sum((W**2).sum((1, 2)) for W in Ws)

@@ -74,7 +74,8 @@ def fixed_state(device: str) -> Iterator[None]:
     """
     dtype, matmul = torch.get_default_dtype(), torch.get_float32_matmul_precision()
     flushed = sys.float_info.min / 2 == 0
-    with torch.autocast(device, enabled=False), torch.random.fork_rng(devices=[]):
+    plain = torch.autocast(device, enabled=False), torch.inference_mode(False)
+    with plain[0], plain[1], torch.random.fork_rng(devices=[]):
         torch.set_default_dtype(torch.float32)
         torch.set_float32_matmul_precision("highest")
         torch.set_flush_denormal(True)
