@@ -145,7 +145,7 @@ def rate_grid(
     low, high = shades
     image = ax.imshow(shade, cmap="Blues", vmin=low, vmax=high, aspect="auto")
     for (i, j), value in np.ndenumerate(values):
-        color = "white" if shade[i, j] > low + 0.6 * (high - low) else "black"
+        color = "white" if shade[i, j] > low + 0.65 * (high - low) else "black"
         text = {"diverged": "×", "at chance": "–"}.get(str(how[i, j]), f"{value:.3f}")
         ax.text(j, i, text, ha="center", va="center", color=color)
     for i, unit in enumerate(accuracy):
