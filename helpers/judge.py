@@ -198,7 +198,7 @@ class Check:
         """Tell the verdict; for nbgrader, which passes what only prints, raise it unless right."""
         why = unread(answers)
         self.latest = Verdict(self.title, State.RAISED, why) if why else self.verdict(*answers)
-        self.latest.tell(self.checklist.done)
+        self.latest.tell(f"{self.checklist.done} of {len(self.checklist.checks)} done")
         if os.environ.get("NBGRADER_EXECUTION") and not self.done:
             raise AssertionError(str(self.latest))
 
@@ -244,16 +244,15 @@ class Checklist:
         return self.checks[-1]
 
     @property
-    def done(self) -> str:
-        """How many exercises are done, of how many."""
-        return f"{sum(check.done for check in self.checks)} of {len(self.checks)} done"
+    def done(self) -> int:
+        """How many exercises are done."""
+        return sum(check.done for check in self.checks)
 
     def progress(self) -> None:
         """Print a line an exercise, done or not yet, and how many are done."""
         for check in self.checks:
             print(f"{'✓ done   ' if check.done else '○ not yet'}  {check.title}")
-        done, _, number, _ = self.done.split()
-        print(f"{done} of {number} exercises of {self.notebook} are done.")
+        print(f"{self.done} of {len(self.checks)} exercises of {self.notebook} are done.")
         if unrun := sum(check.latest is None for check in self.checks):
             print(f"{unrun} not checked since the kernel started: Run > Run All Cells once.")
 
