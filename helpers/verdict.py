@@ -54,7 +54,7 @@ class Verdict:
             f'<div role="status" style="border-left: 6px solid {color}; padding: 2px 12px">'
             f'<strong style="background: {color}; color: white; padding: 2px 8px">'
             f"{self.state.value}</strong> <strong>{html.escape(self.exercise)}</strong>"
-            f'<span style="float: right">{html.escape(progress)}</span>'
+            f' <span style="float: right">{html.escape(progress)}</span>'
             '<div style="white-space: pre-wrap; margin-top: 6px">'
             f"{html.escape(self.message)}</div></div>"
         )
