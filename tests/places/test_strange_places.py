@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # What the notebooks do with files, text and processes, in little.
 CELL = """
-import matplotlib.pyplot as plt
+import numpy as np
 from helpers.mnist_comparison import check, mnist, plots
 from helpers.mnist_comparison.records import Examples
 from helpers.mnist_comparison.search import search
@@ -33,10 +33,8 @@ few = [part[:100] for part in (split.train_x, split.train_y)]
 examples = Examples.of(*few, *few)
 runs = search(["swish", "tanh"], [0.001, 0.01], examples, epochs=3, folder="runs")
 
-figure, ax = plt.subplots()
-plots.learned_swish([0.3, -0.9], ax)
-ax.set_title("Swish, β gelernt: ∂β")
-show(figure, alt="Swish mit β")
+z = np.linspace(-3, 3, 50)
+show(plots.learned_swish([0.3, -0.9], [z, z], "Swish, β gelernt: ∂β"))
 
 def displayed(losses):
     raise ValueError("σ′ ist größer als ¼")
