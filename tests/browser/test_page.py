@@ -95,7 +95,7 @@ def test_the_page_at_its_sizes(page, size):
     notebook = page(size)
     tangents, pad, hinges = notebook.explorers()
 
-    during, after = drag(notebook, hinges, "Slope α₁")
+    during, after = drag(notebook, hinges, "Slope k₁")
     assert during >= 3, "nothing moves while the slider is dragged"
     assert after <= 5, "pictures were queued"  # the one on its way, the last value's, fine ones
 
