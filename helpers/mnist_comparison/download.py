@@ -8,6 +8,7 @@ import socket
 import tempfile
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from http.client import HTTPException
@@ -72,10 +73,14 @@ def _answering(mirrors: Sequence[str], file: str) -> list[str]:
     offered: set[str] = set()
 
     def probe(mirror: str) -> None:
-        with contextlib.suppress(OSError, ValueError, HTTPException):
+        try:
             request = urllib.request.Request(mirror + file, method="HEAD")
             urllib.request.urlopen(request, timeout=PROBE_SECONDS).close()
             offered.add(mirror)
+        except urllib.error.HTTPError as refusal:
+            refusal.close()  # it is an answer, too
+        except (OSError, ValueError, HTTPException):
+            pass
 
     # Threads, because looking up a server's name has no time limit of its own.
     threads = [threading.Thread(target=probe, args=(m,), daemon=True) for m in mirrors]
