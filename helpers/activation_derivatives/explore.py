@@ -26,7 +26,7 @@ def _unit_menu() -> widgets.Dropdown:
     return widgets.Dropdown(options=options, value="sigmoid", description="Unit")
 
 
-def _two_axes(height: float, *titles: str) -> tuple[Figure, Axes, Axes]:
+def _panels(height: float, *titles: str) -> tuple[Figure, Axes, Axes]:
     figure = Figure(figsize=(8, height), dpi=100)
     left, right = figure.subplots(1, 2)
     for ax, title in zip((left, right), titles, strict=True):
@@ -40,7 +40,7 @@ def _two_axes(height: float, *titles: str) -> tuple[Figure, Axes, Axes]:
 
 def tangents() -> Explorer:
     """Return the explorer of one unit: move z, see the tangent and its slope."""
-    figure, left, right = _two_axes(3.3, "value and tangent", "slope of the tangent")
+    figure, left, right = _panels(3.3, "value and tangent", "slope of the tangent")
     left.set_ylabel(plots.VALUE)
     (value_line,), (slope_line,) = left.plot(Z, Z), right.plot(Z, Z)
     (tangent,) = left.plot([0, 1], [0, 1], color=INK, linewidth=1.4)
@@ -81,9 +81,7 @@ def typical_slope(name: str, spread: float) -> float:
 
 def depth() -> Explorer:
     """Return the explorer of depth: what a chain of layers leaves of a gradient."""
-    figure, left, right = _two_axes(
-        3.5, "slope; grey: where $z$ lies", "what is left of a gradient"
-    )
+    figure, left, right = _panels(3.5, "slope; grey: where $z$ lies", "what is left of a gradient")
     (slope_line,) = left.plot(Z, Z)
     density = left.fill_between(Z, 0 * Z, 1, color=LIGHT, alpha=0.6)
     lines = {name: right.plot(DEPTHS, DEPTHS, **unit_style(name), lw=1.2)[0] for name in UNITS}

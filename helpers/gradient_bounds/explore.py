@@ -147,10 +147,8 @@ def _figure(height: float, mosaic: str, looks: Mapping[str, Mapping]) -> tuple:
         ax.set_title(title, y=1.0)
         ax.minorticks_off()  # and few others: drawing ticks is most of a redraw
         for axis in (ax.xaxis, ax.yaxis):
-            linear = MaxNLocator(4, steps=[1, 2, 5, 10])
-            axis.set_major_locator(
-                linear if axis.get_scale() == "linear" else LogLocator(numticks=5)
-            )
+            few = MaxNLocator(4, steps=[1, 2, 5, 10])
+            axis.set_major_locator(few if axis.get_scale() == "linear" else LogLocator(numticks=5))
     return figure, *axes.values()
 
 
