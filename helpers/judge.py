@@ -82,9 +82,8 @@ class Task:
     mistakes: Mapping[str, Callable] = field(default_factory=dict)
     observe: Callable[[Callable, Callable, Given], Any] = plain
     verify: Callable[[Any, Given], None] | None = None
-    rtol: float = 1e-7
-    atol: float = 1e-9
-    single: tuple[float, float] = (2e-4, 2e-6)  # rtol and atol where an input is float32
+    near: tuple[float, float] = (1e-7, 1e-9)  # the relative and the absolute tolerance
+    single: tuple[float, float] = (2e-4, 2e-6)  # the same where an input is float32
     elementwise: bool = False  # may a message quote the one element of the input that differs?
     silent: bool = False  # is an overflow or invalid operation on the way a fault of its own?
     forbidden: Sequence[tuple] = ()
@@ -113,7 +112,7 @@ class Task:
         """Return the relative and the absolute tolerance for this input."""
         parts = [*given.args, *given.kwargs.values()]
         single = any(str(getattr(part, "dtype", "")).endswith("float32") for part in parts)
-        return self.single if single else (self.rtol, self.atol)
+        return self.single if single else self.near
 
     def judge(self, answer: Callable, rng: Generator) -> None:
         """Raise `Finding` unless the answer is right on inputs of every kind."""

@@ -53,8 +53,7 @@ central_difference = checklist.exercise(
         "default step": partial(_function, np.sin, "sin(z)", (5,), ()),
     },
     NOT_CENTRAL,
-    rtol=1e-9,
-    atol=2e-10,
+    near=(1e-9, 2e-10),
     hint="It is (f(z+h) - f(z-h)) / (2h): an estimate, not the derivative itself.",
 )
 
@@ -100,7 +99,7 @@ def _unit(name: str, mistakes: dict, *right: Unit, more: tuple = (), forbidden: 
         right or getattr(activations, name),
         {kind: each(_given, *((array, *row) for row in rows)) for kind, array in ARRAYS.items()},
         mistakes,
-        rtol=1e-6,
+        near=(1e-6, 1e-9),
         single=(1e-4, 2e-6),
         elementwise=True,
         silent=True,
@@ -309,6 +308,6 @@ gradient_factors = checklist.exercise(
         "a slope below 0": lambda rng: (rng.permutation([-0.1, *rng.uniform(0.2, 1, 4)]),),
     },
     NOT_FACTORS,
-    atol=0,
+    near=(1e-7, 0),
     hint="The last entry is the last slope alone, the first the product of them all.",
 )

@@ -19,7 +19,7 @@ checklist = Checklist("5 · Gradient bounds", torch=True)
 progress = checklist.progress
 
 Layers = Sequence[NDArray]
-_within = partial(checklist.exercise, rtol=1e-5, atol=1e-6)
+_within = partial(checklist.exercise, near=(1e-5, 1e-6))
 
 
 def _weights(rng: Generator, widths: Sequence[int]) -> list[NDArray]:
@@ -127,8 +127,7 @@ spectral_norm = checklist.exercise(
         "This is A's longest column.": lambda A: np.linalg.norm(A, axis=0).max(),
         "What starts at (1, 1, …) may stay there: start from a random vector.": _from_ones,
     },
-    rtol=2e-3,
-    atol=0,
+    near=(2e-3, 0),
     forbidden=[
         (np.linalg, "norm", _of_a_matrix),
         *((home, name) for home in (np.linalg, torch.linalg) for name in DECOMPOSITIONS),
@@ -175,7 +174,7 @@ upper_bound = checklist.exercise(
         ),
         **_either(np.max, bounds.largest_stretch),
     },
-    rtol=1e-5,
+    near=(1e-5, 1e-9),
     forbidden=[(bounds, "upper_bounds")],
 )
 

@@ -162,15 +162,15 @@ def drawn_and_law(drawn: Mapping[tuple[int, int], NDArray]) -> Axes:
     """Draw histograms of singular values by (fan_in, fan_out), variance 1/fan_in, under the law."""
     _, axes = plt.subplots(1, len(drawn), figsize=(3.2 * len(drawn), 3.0), squeeze=False)
     told = []
-    for ax, ((n, m), values) in zip(axes[0], drawn.items(), strict=True):
+    for ax, ((n, m), seen) in zip(axes[0], drawn.items(), strict=True):
         low, high = spectra.edges(n, m, 1 / n)
-        ax.hist(values.ravel(), 25, (low, high), density=True, color=PALE_BLUE, label="drawn")
+        ax.hist(seen.ravel(), 25, range=(low, high), density=True, color=PALE_BLUE, label="drawn")
         s = np.linspace(low, high, 400)[1:-1]
         ax.plot(s, spectra.density(s, n, m, 1 / n), color="black", label="law")
-        ends, floor = [values.min(), values.max()], ax.get_xaxis_transform()
+        ends, floor = [seen.min(), seen.max()], ax.get_xaxis_transform()
         ax.plot(ends, [0.04, 0.04], "|", color=ORANGE, markersize=14, transform=floor)
         ax.set(xlabel="singular value", title=f"{m}×{n}", ylabel="density")
-        found = f"drawn from {values.min():.2f} to {values.max():.2f}"
+        found = f"drawn from {seen.min():.2f} to {seen.max():.2f}"
         told.append(f"{m}×{n}: {found}, law from {low:.2f} to {high:.2f}")
     axes[0, len(drawn) // 2].legend()
     return with_alt(ax, f"Histograms of singular values under the law. {'; '.join(told)}.")

@@ -207,7 +207,7 @@ USED_TWICE = ", used once more before the first use's backward"
 ATEN: Any = torch.ops.aten
 AUTOGRAD = (torch, "enable_grad"), (torch.autograd, "grad")  # it is what the exercise writes
 MISH = (F, "mish"), (ATEN, "mish_backward"), (activations, "mish"), (activations.Mish, "forward")
-_two_passes = partial(checklist.exercise, observe=_passes, rtol=1e-8, atol=1e-10, a_class=True)
+_two_passes = partial(checklist.exercise, observe=_passes, near=(1e-8, 1e-10), a_class=True)
 _mish = partial(
     _function, value=lambda z, b, s, t: z * t, slope=lambda z, b, s, t: t + z * (1 - t**2) * s
 )
@@ -448,8 +448,7 @@ displayed = checklist.exercise(
         "values are gone": lambda losses: np.minimum(losses[np.isfinite(losses)], 100),
     },
     observe=_copied,
-    rtol=1e-6,
-    atol=0,
+    near=(1e-6, 0),
     forbidden=[(plots, "clipped")],
 )
 

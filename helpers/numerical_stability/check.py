@@ -122,8 +122,7 @@ log_variance = checklist.exercise(
     LOGS,
     each(_model, *MODELS),
     LOG_MISTAKES,
-    rtol=1e-6,
-    atol=1e-6,
+    near=(1e-6, 1e-6),
     forbidden=[(gradients, "log10_variance")],
 )
 
@@ -242,8 +241,7 @@ sample_gradient = checklist.exercise(
     each(_model, WIDE, NARROW, (5, 2, 1, 2, 3, 5, 11), seeded=True),
     SAMPLE_MISTAKES,
     observe=_law,
-    rtol=0,
-    atol=0.3,
+    near=(0, 0.3),
     forbidden=[(gradients, "sample_gradient")],
 )
 
@@ -325,8 +323,7 @@ plot_magnitudes = checklist.exercise(
     each(_magnitudes, *GRADIENTS),
     {sentence: _histogram(values) for sentence, values in HISTOGRAM_MISTAKES.items()},
     observe=_seen,
-    rtol=0.02,
-    atol=0.3,
+    near=(0.02, 0.3),
     single=(0.02, 0.3),
 )
 
@@ -480,8 +477,7 @@ def _initialiser(name: str, c: int) -> Task:
         each(_fans, *FANS),
         mistakes,
         observe=_moments,
-        rtol=0.05,
-        atol=0.04,
+        near=(0.05, 0.04),
         forbidden=[
             *((initialization, method) for method in initialization.METHODS),
             *((nn.init, method + "_") for method in initialization.METHODS),
@@ -557,8 +553,7 @@ relu_moments = checklist.exercise(
         "one sign": lambda rng: [(sign * rng.uniform(1, 9, n),) for sign, n in SIGNS],
     },
     RATIO_MISTAKES,
-    rtol=1e-5,
-    atol=1e-6,
+    near=(1e-5, 1e-6),
 )
 
 
@@ -602,7 +597,7 @@ SIGNALS = (
     *(("softplus", 0.5, 3, 5), ("sigmoid", 1.6, 1, 2000), ("tanh", 1.5, 4, 500, np.float32)),
 )
 predicted_squares = checklist.exercise(
-    "4.17 Predict the mean square", _squares(), each(_signal, *SIGNALS), SQUARES, rtol=2e-5, atol=0
+    "4.17 Predict the mean square", _squares(), each(_signal, *SIGNALS), SQUARES, near=(2e-5, 0)
 )
 
 
@@ -643,7 +638,6 @@ gain_for = checklist.exercise(
         sentence: lambda sigma, f=f: f(lambda power: _mean(sigma(GRID) ** power))
         for sentence, f in GAIN_MISTAKES.items()
     },
-    rtol=1e-3,
-    atol=0,
+    near=(1e-3, 0),
     forbidden=[(depth, "gain_of")],
 )

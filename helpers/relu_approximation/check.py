@@ -28,7 +28,7 @@ def _numbers(call: Callable, answer: Callable, given: Given) -> Any:
     return tuple(numbers) if several else numbers[0]
 
 
-_exercise = partial(checklist.exercise, observe=_numbers, rtol=1e-5, atol=1e-5)
+_exercise = partial(checklist.exercise, observe=_numbers, near=(1e-5, 1e-5))
 
 
 def _hinge(rng: Generator, low: tuple, high: tuple, tolerance: float) -> Given:
@@ -201,8 +201,7 @@ exact_error = _exercise(
         "Breakpoints outside [0, 1] do not count.": _among("ends", "vertices", "outside"),
         "A vertex counts on its piece only.": _among("ends", "vertices", "off their piece"),
     },
-    rtol=2e-8,
-    atol=2e-8,
+    near=(2e-8, 2e-8),
     forbidden=((nets, "sup_error"),),
     hint="Candidates: 0, 1, breakpoints between them, and each piece's vertex if it lies on it.\n"
     "A grid will not do: what it finds is close, but too small.",
