@@ -148,6 +148,13 @@ def as_array(value: Any) -> NDArray:
     return array
 
 
+def by_name(values: Any, *names: str) -> dict[str, Any]:
+    """Return the several values of an answer by these names; raise `Finding` if it has others."""
+    if not isinstance(values, (tuple, list)) or len(values) != len(names):
+        malformed(f"expected ({', '.join(names)}), received {describe(values)}")
+    return dict(zip(names, values, strict=True))
+
+
 def describe(value: Any) -> str:
     """Return a short text for a value: numbers to six digits, long arrays abridged, or its type."""
     if isinstance(value, torch.Tensor):

@@ -20,7 +20,7 @@ from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Transform
 from numpy.typing import NDArray
 
-from helpers.differences import wrong
+from helpers.differences import describe, malformed, wrong
 
 NOTHING = ("None", "none", "", " ", None)
 
@@ -36,15 +36,20 @@ class Curve:
     marked: bool  # by a marker at each point
 
 
-def on_new_axes(call: Callable, answer: Callable, given: Any) -> tuple[Axes, Any]:
-    """Return new axes, the answer's first argument, as it drew on them, and what it returned."""
+def on_new_axes(call: Callable, answer: Callable, given: Any) -> Axes:
+    """Return new axes, the answer's first argument, as it drew on them; it has to return them."""
     figure = Figure()
     FigureCanvasAgg(figure)
     ax = figure.add_subplot()
     returned = call(lambda *args: answer(ax, *args), *given.args)  # `call` hands over copies
     if not ax.axison:
         wrong("the axes are switched off, with their labels")
-    return ax, returned
+    if not ax.has_data():
+        wrong("nothing is drawn on the axes given; use ax.plot, not plt.plot or a new figure")
+    if returned is not ax:
+        got = describe(returned)
+        malformed(f"expected the axes to be returned, received {got}; end with `return ax`")
+    return ax
 
 
 def demand(*rows: tuple[Any, str]) -> None:

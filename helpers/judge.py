@@ -94,9 +94,9 @@ class Task:
     def draw(self, rng: Generator) -> list[Given]:
         """Return inputs of every kind; after the first one more like it, as answers remember."""
         kinds = [*self.kinds.values()] if isinstance(self.kinds, Mapping) else [self.kinds]
-        each = [one if isinstance(one, list) else [one] for one in (k(rng) for k in kinds)]
-        again = kinds[0](rng)
-        drawn = [each[0].pop(0), again[0] if isinstance(again, list) else again, *sum(each, [])]
+        several = (kind(rng) for kind in (*kinds, kinds[0]))
+        first, *others, again = (one if isinstance(one, list) else [one] for one in several)
+        drawn = [first[0], again[0], *first[1:], *sum(others, [])]
         return [given if isinstance(given, Given) else Given(tuple(given)) for given in drawn]
 
     def observed(self, implementation: Callable, given: Given) -> Any:

@@ -11,7 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from helpers.differences import Remark
+from helpers.differences import Remark, by_name
 from helpers.gradient_bounds import bounds, normalization, spectra
 from helpers.judge import Answer, Checklist, Given, each, named
 
@@ -260,11 +260,6 @@ def _but(entry: int, change: Callable[[NDArray, float], NDArray]) -> Answer:
     ]
 
 
-def _by_name(call: Callable, answer: Callable, given: Given) -> Any:
-    value = call(answer, *given.args)
-    return dict(zip(NORMS, value, strict=True)) if len(value) == 3 else value
-
-
 CHAINS: dict[str, Answer] = {
     "The activations start at a⁽⁰⁾ = x: c⁰ first.": _but(0, lambda a, c: c * a),
     "δ: one factor too many; L−1−l matrices lie between.": _but(1, lambda d, c: c * d),
@@ -279,7 +274,7 @@ chain = checklist.exercise(
     _chain,
     each(_factor, *SPANS),
     CHAINS,
-    observe=_by_name,
+    observe=lambda call, answer, given: by_name(call(answer, *given.args), *NORMS),
     forbidden=((torch.autograd, "grad"), (torch.Tensor, "backward"), (bounds, "forward")),
     hint="There are L−1 layers of 2×2 matrices, and L activations with the input.",
 )

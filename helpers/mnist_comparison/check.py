@@ -17,7 +17,7 @@ from torch.autograd import Function
 from torch.nn import functional as F
 
 from helpers import activations, networks, training
-from helpers.differences import Remark, describe, malformed, wrong
+from helpers.differences import Remark, by_name, describe, malformed, wrong
 from helpers.drawn import pictures, title
 from helpers.judge import Answer, Checklist, Given, each
 from helpers.mnist_comparison import plots, search
@@ -85,16 +85,9 @@ def _look(value: Any) -> str:
     return f"a tensor of {value.dtype} and shape {tuple(value.shape)}"
 
 
-def _named(values: Any, *names: str) -> dict[str, Any]:
-    """Return the several values of an answer by their names."""
-    if not isinstance(values, (tuple, list)) or len(values) != len(names):
-        malformed(f"expected ({', '.join(names)}), received {describe(values)}")
-    return dict(zip(names, values, strict=True))
-
-
 def _parts(call: Callable, answer: Callable, given: Given) -> dict[str, Any]:
     parts = call(answer, *given.args)
-    seen = _named(parts, "train_x", "train_y", "validation_x", "validation_y")
+    seen = by_name(parts, "train_x", "train_y", "validation_x", "validation_y")
     return seen | {f"the kind of {name}": _look(part) for name, part in seen.items()}
 
 
@@ -149,7 +142,7 @@ def _passes(call: Callable, answer: Callable, given: Given) -> dict[str, Any]:
 
     value = call(run, *given.args, **given.kwargs)
     gradients = (returned[0],) if isinstance(returned[0], Tensor) else returned[0]
-    return {"forward": value, **_named(gradients, *names)}
+    return {"forward": value, **by_name(gradients, *names)}
 
 
 def _inputs(rng: Generator, beta: bool = False) -> list[Given]:
@@ -471,7 +464,7 @@ def _grid(below: tuple, images: int, rng: Generator, top: float | None = None) -
 
 
 def _choice(call: Callable, answer: Callable, given: Given) -> dict[str, Any]:
-    seen = _named(call(answer, *given.args), "rate", "on_edge")
+    seen = by_name(call(answer, *given.args), "rate", "on_edge")
     truth = seen["on_edge"]
     return seen | {"on_edge": bool(truth) if isinstance(truth, np.bool_) else truth}
 

@@ -156,8 +156,8 @@ def _sampler_of(many: Answer) -> Answer:
     return once
 
 
-def _sampler(wrong: str = "", layers: int = 0, power: int = 1, **fixed: float) -> Answer:
-    """Return a sampler, or a `wrong` one; with layers too many, a power of deviations, numbers."""
+def _sampler(slip: str = "", layers: int = 0, power: int = 1, **fixed: float) -> Answer:
+    """Return a sampler, or one with a slip: layers too many, powers of deviations, numbers set."""
 
     def many(repeats: int, *numbers: Any) -> NDArray:
         *settings, rng = numbers
@@ -167,14 +167,14 @@ def _sampler(wrong: str = "", layers: int = 0, power: int = 1, **fixed: float) -
         def normal(std: float, *size: int) -> Any:
             return rng.normal(0, std**power, (repeats, *size))
 
-        D: Any = partial(normal, slope, 1 if wrong == "one a layer" else N, 1)
+        D: Any = partial(normal, slope, 1 if slip == "one a layer" else N, 1)
         W: Any = partial(normal, weight, N, N)
-        D, W = (cache(D) if wrong == "the same D" else D, cache(W) if wrong == "the same W" else W)
-        delta = normal(output, N, 1) * (1 if wrong == "no D on top" else D())
+        D, W = (cache(D) if slip == "the same D" else D, cache(W) if slip == "the same W" else W)
+        delta = normal(output, N, 1) * (1 if slip == "no D on top" else D())
         for _ in range(L - layer + layers):
             delta = D() * (W() @ delta)
         gradients = delta * normal(activation, 1, N)
-        return gradients.mT if wrong == "transposed" else gradients
+        return gradients.mT if slip == "transposed" else gradients
 
     return _sampler_of(many)
 
