@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from helpers import activations
 from helpers.activation_derivatives import plots
 from helpers.activations import UNITS
-from helpers.explorer import Explorer
+from helpers.explorer import Explorer, unit_menu
 from helpers.palette import INK, LIGHT
 from helpers.plotting import unit_style
 
@@ -19,11 +19,6 @@ Z = np.linspace(-8, 8, 641)
 DEPTHS = np.arange(31)
 NORMAL = np.linspace(-6, 6, 4000)  # standard deviations; even in number, so none is a kink
 WEIGHT = np.exp(-(NORMAL**2) / 2)
-
-
-def _unit_menu() -> widgets.Dropdown:
-    options = [(activations.get(name).label, name) for name in UNITS]
-    return widgets.Dropdown(options=options, value="sigmoid", description="Unit")
 
 
 def _panels(height: float, *titles: str) -> tuple[Figure, Axes, Axes]:
@@ -66,7 +61,7 @@ def tangents() -> Explorer:
         )
 
     controls = {
-        "unit": _unit_menu(),
+        "unit": unit_menu(UNITS, "sigmoid"),
         "z": widgets.FloatSlider(value=4, min=-8, max=8, step=0.1, description="z"),
         "beta": widgets.FloatSlider(value=1, min=0, max=5, step=0.1, description="β (Swish only)"),
     }
@@ -116,7 +111,7 @@ def depth() -> Explorer:
 
     log_slider = partial(widgets.FloatLogSlider, value=1, readout_format=".2f")
     controls = {
-        "unit": _unit_menu(),
+        "unit": unit_menu(UNITS, "sigmoid"),
         "layers": widgets.IntSlider(value=10, min=1, max=30, description="layers"),
         "spread": log_slider(min=-1, max=1.5, step=0.05, description="spread γ of z"),
         "scale": log_slider(base=2, min=-2, max=4, step=0.25, description="weight scale c"),
