@@ -33,15 +33,9 @@ def use_style() -> None:
     plt.style.use(os.fspath(Path(__file__).with_name("course.mplstyle")))
 
 
-def axes_or_new(ax: Axes | None) -> Axes:
-    """Return `ax`, or the axes of a new figure where it is None."""
-    return plt.subplots()[1] if ax is None else ax
-
-
 def with_alt(drawn: Drawn, sentence: str) -> Drawn:
     """Return the figure or axes; the sentence becomes its alternative text, as its label."""
-    whole: Any = drawn.get_figure(root=True)
-    whole.set_label(sentence)
+    plt.setp(drawn.get_figure(root=True), label=sentence)
     return drawn
 
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from helpers import activations
 from helpers.palette import BLUE, INK, ORANGE, SHADE
-from helpers.plotting import axes_or_new, label_lines, unit_style, with_alt
+from helpers.plotting import label_lines, unit_style, with_alt
 
 PRE_ACTIVATION, VALUE, SLOPE = "pre-activation $z$", r"$f(z)$", r"$f\,'(z)$"
 Curves = Mapping[Any, ArrayLike]  # by a unit's name (or its β), numbers of shape (n,)
@@ -48,7 +48,7 @@ def unit_curves(x: ArrayLike, curves: Curves, ax: Axes | None = None, **properti
     Other properties are title, names and scales of the axes; without them, slopes over z. A value
     that is not positive raises a ValueError where the vertical axis is logarithmic.
     """
-    ax, log = axes_or_new(ax), properties.get("yscale") == "log"
+    ax, log = ax or plt.subplots()[1], properties.get("yscale") == "log"
     for name, y in curves.items():
         if log and not np.greater(y, 0).all():
             raise ValueError(f"curve {name!r} has values <= 0, which a log axis would hide")
@@ -118,7 +118,7 @@ def four_units(draw: Callable, z: NDArray, units: Mapping[str, Sequence[Callable
 
 def step_errors(steps: NDArray, errors: Mapping[str, NDArray]) -> Axes:
     """Draw errors of two difference quotients, by name, against the step h; shapes (n,), no 0."""
-    ax = axes_or_new(None)
+    ax = plt.subplots()[1]
     looks = (("--", (8, -3), "left"), ("-", (0, -14), "center"))
     for (name, error), (style, offset, ha) in zip(errors.items(), looks, strict=True):
         ax.plot(steps, error, style, marker="o", markersize=3.5, label=name)
@@ -243,7 +243,7 @@ def subnormal_times(
 
     The title says whether this processor minds subnormal numbers, of which `shares` are there.
     """
-    ax, slowdown = axes_or_new(None), np.max(np.divide(kept, flushed))
+    ax, slowdown = plt.subplots()[1], np.max(np.divide(kept, flushed))
     ax.plot(spreads, kept, "-o", color=ORANGE, label="kept")
     ax.plot(spreads, flushed, "--o", color=BLUE, label="flushed to 0")
     said = f"Subnormals make this product up to {slowdown:.0f} times slower on this processor"

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from helpers import activations
 from helpers.gradient_bounds import spectra
 from helpers.palette import BLUE, GREEN, GREY, OCHRE, ORANGE, PALE_BLUE, PALE_ORANGE, SHADE
-from helpers.plotting import axes_or_new, label_lines, text_color, unit_style, with_alt
+from helpers.plotting import label_lines, text_color, unit_style, with_alt
 
 # Looks of the three quantities, of the five initialisations, and of four curves of other names.
 BOUNDS: dict[str, dict[str, Any]] = {
@@ -70,7 +70,7 @@ def by_layer(
     series: Mapping[str, ArrayLike], ax: Axes | None = None, first: int = 1, ylabel: str = GRADIENT
 ) -> Axes:
     """Draw values ≥ 0 by label from the layer `first` on, on a log axis; zeros at its floor."""
-    ax = axes_or_new(ax)
+    ax = ax or plt.subplots()[1]
     ax.set(yscale="log", xlabel="layer $l$", ylabel=ylabel)
     for k, (label, given) in enumerate(series.items()):
         known = unit_style(label) if label in activations.ACTIVATIONS else BOUNDS.get(label)
@@ -193,7 +193,7 @@ def medians_and_ranges(
 
     Labels stand beside the lines' ends or, unless `direct`, in a legend.
     """
-    ax = axes_or_new(ax)
+    ax = ax or plt.subplots()[1]
     for k, (name, values) in enumerate(curves.items()):
         look = STARTS.get(name, LOOKS[k % len(LOOKS)])
         ax.plot(x, np.median(values, 1), label=name, **look)

@@ -14,7 +14,7 @@ from matplotlib.ticker import MultipleLocator
 from numpy.typing import ArrayLike, NDArray
 
 from helpers.palette import BLACK, GREY, INK, LIGHT, OCHRE, ORANGE, PALE_OCHRE
-from helpers.plotting import axes_or_new, label_lines, text_color, unit_style, with_alt
+from helpers.plotting import label_lines, text_color, unit_style, with_alt
 from helpers.relu_approximation.nets import ReluNet, SupError
 
 Named = Mapping[str, NDArray]
@@ -131,7 +131,7 @@ def residuals(nets: Mapping[str, ReluNet], errors: Mapping[str, SupError]) -> Fi
 
 def candidates(net: ReluNet, error: SupError, ends: ArrayLike, vertices: ArrayLike) -> Axes:
     """Draw the residual with the ends of its pieces, its vertices, and where it is largest."""
-    ax = residual(net, axes_or_new(None), 0.048, error)
+    ax = residual(net, plt.subplots()[1], 0.048, error)
     plt.setp(ax.lines[-1], markersize=15, label="sup error reached")  # seen around the others
     look: dict[str, Any] = {"mfc": "white", "color": BLACK, "markersize": 7, "zorder": 6}
     for points, marker, label in ((ends, "s", "ends of pieces"), (vertices, "v", "vertices")):
@@ -151,7 +151,7 @@ def curves(
     x: NDArray, named: Named, marked: Callable | None = None, ax: Axes | None = None, **axes: Any
 ) -> Axes:
     """Draw functions of x, named at their ends; dots stand where `marked` of the values says."""
-    ax = axes_or_new(ax)
+    ax = ax or plt.subplots()[1]
     told = []
     for look, (name, values) in zip(LOOKS, named.items(), strict=False):
         ax.plot(x, values, **look, label=name)
@@ -213,7 +213,7 @@ def errors(
 
     `draw(ax, sizes, errors)`, where given, draws the lines and names the axes in our stead.
     """
-    ax = axes_or_new(None)
+    ax = plt.subplots()[1]
     if tolerance is not None:
         place: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "ha": "right"}
         ax.axhline(tolerance, color=OCHRE, linewidth=1)
@@ -229,8 +229,8 @@ def errors(
             color = ax.lines[-1].get_color() if ax.lines else BLACK
             ax.plot(sizes[-1], values[-1], color=color, label=name)  # for the name alone
     ax.set(xlabel=ax.get_xlabel() or xlabel, ylabel=ax.get_ylabel() or "sup error")
-    ax.figure.set_label(f"Sup error against {xlabel}, on log axes. {'; '.join(told)}.")
-    return _log_log(ax, ticks)
+    sentence = f"Sup error against {xlabel}, on log axes. {'; '.join(told)}."
+    return with_alt(_log_log(ax, ticks), sentence)
 
 
 def _log_log(ax: Axes, ticks: Sequence[int], pad: float = 6) -> Axes:
@@ -267,7 +267,7 @@ def trained(found: Mapping[int, NDArray], best: ArrayLike, polished: ArrayLike) 
 
     A strip a number of units: its errors from the smallest to the largest.
     """
-    ax = axes_or_new(None)
+    ax = plt.subplots()[1]
     units = list(found)
     for n, errors in found.items():
         spread = n * 2 ** np.linspace(-0.3, 0.3, len(errors))
@@ -277,17 +277,17 @@ def trained(found: Mapping[int, NDArray], best: ArrayLike, polished: ArrayLike) 
     ax.plot(units, polished, "C2-.", marker="s", label="trained from the best")
     ax.plot(units, best, **{**NET, "label": "best possible"}, marker="^")
     ax.set(xlabel="number of units N", ylabel="sup error")
-    ax.figure.set_label(
+    return with_alt(
+        _log_log(ax, units, pad=18),
         f"Sup error for {_listed(units)} units, on log axes. Trained from random starts, median: "
         f"{_listed(medians)}; smallest: {_listed([min(each) for each in found.values()])}. Trained "
-        f"from the best net: {_listed(polished)}; the best possible: {_listed(best)}."
+        f"from the best net: {_listed(polished)}; the best possible: {_listed(best)}.",
     )
-    return _log_log(ax, units, pad=18)
 
 
 def where_they_bend(rows: Mapping[str, ArrayLike], best: ArrayLike) -> Axes:
     """Draw a row of ticks a net, its breakpoints in (0, 1), above the best net's row and lines."""
-    ax = axes_or_new(None)
+    ax = plt.subplots()[1]
     ax.vlines(best, -0.6, len(rows) + 0.6, color=LIGHT, linewidth=1, zorder=0.5)
     everything = {"best": best, **{name: rows[name] for name in reversed(list(rows))}}
     told = []
