@@ -131,7 +131,9 @@ def step_errors(steps: NDArray, errors: Mapping[str, NDArray]) -> Axes:
         f"{name} {y.min():.0e} at h = {steps[y.argmin()]:.0e} ({y[0]:.0e} at {steps[0]:.0e})"
         for name, y in errors.items()
     )
-    return with_alt(ax, f"Errors of difference quotients by step h; the smallest: {told}.")
+    return with_alt(
+        ax, f"Errors of difference quotients by step h, log axes; the smallest: {told}."
+    )
 
 
 def lost_digits(z: ArrayLike, groups: Mapping[str, Curves], floor: float) -> Figure:
@@ -163,7 +165,9 @@ def beta_family(z: NDArray, values: Curves, slopes: Curves) -> Figure:
         )
         for beta, y in slopes.items()
     )
-    return with_alt(figure, f"Swish and its slope by β. Slope at z = -1 and 1 (range): {told}.")
+    return with_alt(
+        figure, f"Swish and its slope for several β. Slope at z = -1 and 1 (range): {told}."
+    )
 
 
 def typical_slopes(spreads: ArrayLike, slopes: Curves) -> Axes:

@@ -101,7 +101,9 @@ def curves_by_rate(
     ends = (
         f"{own['label']} {run.curves()[3][-1]:.3f}" for own, run in zip(looks, runs, strict=True)
     )
-    return with_alt(figure, f"{title}: curves; final validation accuracies: {', '.join(ends)}.")
+    return with_alt(
+        figure, f"{title}: curves by epoch; final validation accuracies: {', '.join(ends)}."
+    )
 
 
 def as_recorded_and_displayed(
@@ -219,7 +221,9 @@ def learned_swish(betas: Sequence[float], z: Sequence[NDArray], title: str) -> F
         ax.plot(at, at / 2, ":", color=GREY, linewidth=1.2, label="$z/2$")
         ax.plot(at, activations.swish(at, beta), **unit_style("swish") | {"label": "Swish"})
         ax.set(title=f"layer {layer}: β = {beta:.3f}", xlabel="pre-activation $z$")
-        said.append(f"layer {layer} has β = {beta:.3f}, 98 % of its z in {low:.0f} to {high:.0f}")
+        said.append(
+            f"layer {layer} has β = {beta:.3f}, and 98 % of its z lie in {low:.0f} to {high:.0f}"
+        )
     axes[0, 0].set_ylabel(r"$z\, s(\beta z)$")
     axes[0, 0].legend(loc="upper left", handlelength=3)
     return with_alt(figure, f"Swish beside ReLU and z/2 over a histogram of z: {'; '.join(said)}.")

@@ -107,7 +107,9 @@ LOG_MISTAKES = {
     "A layer is missing; the product runs from layer l to layer L.": lambda L, *g: LOGS(L - 1, *g),
     "The gradient ends in the activation: its variance is missing.": _logs(activation=1),
     "The gradient at the output is missing.": _logs(output=1),
-    "That is the standard deviation's logarithm; the variance's is twice.": lambda *g: LOGS(*g) / 2,
+    "That is the standard deviation's logarithm; the variance's is twice it.": (
+        lambda *g: LOGS(*g) / 2
+    ),
     "That is the variance itself; return its logarithm, base 10.": _product,
     "The product left float64's range: add logarithms.": lambda *g: np.log10(_product(*g)),
 }
