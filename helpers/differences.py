@@ -90,16 +90,14 @@ def difference(received: Any, expected: Sequence[Any], rtol: float, atol: float)
             return None
         return Fault(State.WRONG, f"expected {describe(first)}, received {describe(received)}")
     else:
-        return _numbers_differ(received, [np.asarray(detached(e)) for e in expected], rtol, atol)
+        return _unequal(received, [np.asarray(detached(e)) for e in expected], rtol, atol)
     for said, got, wanted in parts:
         if fault := difference(got, wanted, rtol, atol):
             return Fault(fault.state, said + fault.what, fault.index, fault.shape)
     return None
 
 
-def _numbers_differ(
-    received: Any, expected: Sequence[NDArray], rtol: float, atol: float
-) -> Fault | None:
+def _unequal(received: Any, expected: Sequence[NDArray], rtol: float, atol: float) -> Fault | None:
     try:
         value = as_array(received)
     except Finding as finding:
@@ -148,6 +146,13 @@ def as_array(value: Any) -> NDArray:
     if array.dtype.kind not in "biufc":
         malformed(f"expected numbers, received {describe(value)}")
     return array
+
+
+def by_name(values: Any, *names: str) -> dict[str, Any]:
+    """Return the several values of an answer by these names; raise `Finding` if it has others."""
+    if not isinstance(values, (tuple, list)) or len(values) != len(names):
+        malformed(f"expected ({', '.join(names)}), received {describe(values)}")
+    return dict(zip(names, values, strict=True))
 
 
 def describe(value: Any) -> str:

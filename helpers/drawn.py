@@ -16,12 +16,11 @@ from matplotlib.collections import PathCollection, PolyCollection, QuadMesh
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle, StepPatch
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Transform
 from numpy.typing import NDArray
 
-from helpers.differences import wrong
+from helpers.differences import describe, malformed, wrong
 
 NOTHING = ("None", "none", "", " ", None)
 
@@ -37,15 +36,27 @@ class Curve:
     marked: bool  # by a marker at each point
 
 
-def on_new_axes(call: Callable, answer: Callable, given: Any) -> tuple[Axes, Any]:
-    """Return new axes, the answer's first argument, as it drew on them, and what it returned."""
+def on_new_axes(call: Callable, answer: Callable, given: Any) -> Axes:
+    """Return new axes, the answer's first argument, as it drew on them; it has to return them."""
     figure = Figure()
     FigureCanvasAgg(figure)
     ax = figure.add_subplot()
     returned = call(lambda *args: answer(ax, *args), *given.args)  # `call` hands over copies
     if not ax.axison:
         wrong("the axes are switched off, with their labels")
-    return ax, returned
+    if not ax.has_data():
+        wrong("nothing is drawn on the axes given; use ax.plot, not plt.plot or a new figure")
+    if returned is not ax:
+        got = describe(returned)
+        malformed(f"expected the axes to be returned, received {got}; end with `return ax`")
+    return ax
+
+
+def demand(*rows: tuple[Any, str]) -> None:
+    """Call an answer wrong, in the words of the first row whose condition does not hold."""
+    for holds, otherwise in rows:
+        if not holds:
+            wrong(otherwise)
 
 
 def through(ax: Axes, xy: NDArray) -> list[Curve]:
@@ -185,32 +196,17 @@ def pictures(ax: Axes) -> list[NDArray]:
 
 def histogram(ax: Axes) -> tuple[NDArray, NDArray] | None:
     """Return the places and the heights of the histogram on the axes; None where there is none."""
-    areas: list[Any] = [*ax.patches, *(a for a in ax.collections if isinstance(a, PolyCollection))]
-    shown = [
-        area
-        for area in areas
-        if area.get_visible()
-        and any(
-            _stands_out(color, area, ax)
-            for paint in (area.get_facecolor(), area.get_edgecolor())
-            for color in np.atleast_2d(paint)
-            if len(color)
-        )
-    ]
-    bars = [area for area in shown if isinstance(area, Rectangle)]
-    steps = [area for area in shown if isinstance(area, StepPatch)]
-    outlines = [
-        area.get_paths()[0] if isinstance(area, PolyCollection) else area.get_path()
-        for area in shown
-    ]
+    outlines = []
+    area: Any
+    for area in [*ax.patches, *(c for c in ax.collections if isinstance(c, PolyCollection))]:
+        paints = np.vstack([area.get_facecolor(), area.get_edgecolor()])
+        if area.get_visible() and any(_stands_out(paint, area, ax) for paint in paints):
+            many = isinstance(area, PolyCollection)
+            move = np.array if many else area.get_patch_transform().transform
+            outlines.append(move((area.get_paths()[0] if many else area.get_path()).vertices))
+    if outlines:  # each starts and ends at height 0, so only their upper edges have an area below
+        xy = np.concatenate(outlines)
+        below = np.abs(np.diff(xy[:, 0]) * (xy[1:, 1] + xy[:-1, 1]))
+        return ((xy[1:, 0] + xy[:-1, 0]) / 2)[below > 0], below[below > 0]
     lines = [curve.xy for curve in curves(ax) if curve.joined]
-    if bars:
-        x = [bar.get_x() + bar.get_width() / 2 for bar in bars]
-        return np.array(x), np.array([bar.get_height() for bar in bars])
-    if steps:
-        values, edges, _ = steps[0].get_data()
-        return (edges[1:] + edges[:-1]) / 2, np.asarray(values)
-    if outlines:
-        xy = np.asarray(outlines[0].vertices)
-        return (xy[1:, 0] + xy[:-1, 0]) / 2, np.diff(xy[:, 0]).clip(0) * (xy[1:, 1] + xy[:-1, 1])
     return (lines[0][:, 0], lines[0][:, 1]) if lines else None

@@ -14,7 +14,7 @@ import asyncio
 import base64
 import html
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import ipywidgets as widgets
@@ -28,6 +28,7 @@ from matplotlib.transforms import Bbox
 from PIL import Image
 from traitlets import Unicode
 
+from helpers import activations
 from helpers.settings import looked_at
 from helpers.verdict import listen
 
@@ -165,6 +166,12 @@ class Explorer(widgets.VBox):
             return data
         data["image/png"] = base64.b64encode(self._picture.value).decode("ascii")
         return data, {"image/png": {"alt": self.sentence}}
+
+
+def unit_menu(units: Iterable[str], value: str | None = None) -> widgets.Dropdown:
+    """Return a menu of activation units; their names are its values, the first by default."""
+    options = [(activations.get(name).label, name) for name in units]
+    return widgets.Dropdown(options=options, value=value or options[0][1], description="Unit")
 
 
 class Painter:

@@ -40,6 +40,12 @@ class Given:
         return self.said or arguments(self.args, self.kwargs)
 
 
+def named(*more: Any, note: str = "", **values: Any) -> Given:
+    """Return an input of which messages say these values by name; `more` arguments follow them."""
+    return Given((*values.values(), *more), said=arguments((), values), note=note)
+
+
+Answer = Callable[..., Any]  # what a student writes, or a reference or a mistake like it
 # A kind of input: draws one or several inputs. A tuple stands for positional arguments.
 Kind = Callable[[Generator], "Given | tuple | list"]
 
@@ -61,7 +67,7 @@ class Task:
     Attributes:
         reference: a right implementation, independent of the notebook's; or several, where the
             text leaves a choice (each entry of the answer then agrees with one of them).
-        kinds: by name, what draws inputs of that kind; in the order in which faults are told.
+        kinds: what draws inputs, or such by name; in the order in which faults are told.
         mistakes: a sentence that names a mistake, to a wrong implementation that makes it.
         observe: (call, answer, given) to what is compared: numbers, arrays, strings, and tuples,
             lists and dictionaries of them. It must call the answer by way of `call` alone.
@@ -72,13 +78,12 @@ class Task:
     """
 
     reference: Callable | tuple[Callable, ...]
-    kinds: Mapping[str, Kind]
+    kinds: Kind | Mapping[str, Kind]
     mistakes: Mapping[str, Callable] = field(default_factory=dict)
     observe: Callable[[Callable, Callable, Given], Any] = plain
     verify: Callable[[Any, Given], None] | None = None
-    rtol: float = 1e-7
-    atol: float = 1e-9
-    single: tuple[float, float] = (2e-4, 2e-6)  # rtol and atol where an input is float32
+    near: tuple[float, float] = (1e-7, 1e-9)  # the relative and the absolute tolerance
+    single: tuple[float, float] = (2e-4, 2e-6)  # the same where an input is float32
     elementwise: bool = False  # may a message quote the one element of the input that differs?
     silent: bool = False  # is an overflow or invalid operation on the way a fault of its own?
     forbidden: Sequence[tuple] = ()
@@ -88,10 +93,10 @@ class Task:
 
     def draw(self, rng: Generator) -> list[Given]:
         """Return inputs of every kind; after the first one more like it, as answers remember."""
-        kinds = [*self.kinds.values()]
-        each = [one if isinstance(one, list) else [one] for one in (k(rng) for k in kinds)]
-        again = kinds[0](rng)
-        drawn = [each[0].pop(0), again[0] if isinstance(again, list) else again, *sum(each, [])]
+        kinds = [*self.kinds.values()] if isinstance(self.kinds, Mapping) else [self.kinds]
+        several = (kind(rng) for kind in (*kinds, kinds[0]))
+        first, *others, again = (one if isinstance(one, list) else [one] for one in several)
+        drawn = [first[0], again[0], *first[1:], *sum(others, [])]
         return [given if isinstance(given, Given) else Given(tuple(given)) for given in drawn]
 
     def observed(self, implementation: Callable, given: Given) -> Any:
@@ -107,7 +112,7 @@ class Task:
         """Return the relative and the absolute tolerance for this input."""
         parts = [*given.args, *given.kwargs.values()]
         single = any(str(getattr(part, "dtype", "")).endswith("float32") for part in parts)
-        return self.single if single else (self.rtol, self.atol)
+        return self.single if single else self.near
 
     def judge(self, answer: Callable, rng: Generator) -> None:
         """Raise `Finding` unless the answer is right on inputs of every kind."""
@@ -238,8 +243,9 @@ class Checklist:
         self.checks: list[Check] = []
         listen()
 
-    def exercise(self, title: str, *tasks: Task, seconds: float = SECONDS) -> Check:
-        """Return the check of an exercise with these tasks, added to the list."""
+    def exercise(self, title: str, *parts: Any, seconds: float = SECONDS, **options: Any) -> Check:
+        """Return the check, added to the list, of these tasks or of one task of these parts."""
+        tasks = parts if isinstance(parts[0], Task) else (Task(*parts, **options),)
         self.checks.append(Check(title, tasks, seconds, self))
         return self.checks[-1]
 

@@ -6,11 +6,11 @@ difference; code that waits instead of working ends by the clock, later.
 """
 
 import _thread
-import contextlib
 import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -27,7 +27,7 @@ class TimeLimit(BaseException):
     """The time is up; a BaseException, so that `except Exception` does not hold it back."""
 
 
-@contextlib.contextmanager
+@contextmanager
 def limits(seconds: float, extra_bytes: int = EXTRA_BYTES) -> Iterator[None]:
     """Run the block for at most `seconds` of processor time, or 12 times that of waiting.
 
@@ -39,7 +39,7 @@ def limits(seconds: float, extra_bytes: int = EXTRA_BYTES) -> Iterator[None]:
     """
     worked = f"still running after {seconds:g} seconds of work; is there an endless loop?"
     waited = f"still waiting after {WAITING * seconds:g} seconds; what does it wait for?"
-    with contextlib.ExitStack() as undo:
+    with ExitStack() as undo:
         _limit_memory(undo, extra_bytes)
         if threading.current_thread() is not threading.main_thread():
             pass  # neither signals nor interrupts reach another thread
@@ -51,9 +51,7 @@ def limits(seconds: float, extra_bytes: int = EXTRA_BYTES) -> Iterator[None]:
         yield
 
 
-def _set_timer(
-    undo: contextlib.ExitStack, number: int, timer: int, seconds: float, message: str
-) -> None:
+def _set_timer(undo: ExitStack, number: int, timer: int, seconds: float, message: str) -> None:
     def ring(signum: int, frame: FrameType | None) -> None:
         raise TimeLimit(message)
 
@@ -63,7 +61,7 @@ def _set_timer(
     signal.setitimer(timer, seconds, 1.0)  # again each second, should code catch it
 
 
-@contextlib.contextmanager
+@contextmanager
 def _interrupt(seconds: float, worked: str, waited: str) -> Iterator[None]:
     ended, said = threading.Event(), []
     clock, work = time.monotonic(), time.process_time()
@@ -91,7 +89,7 @@ def _interrupt(seconds: float, worked: str, waited: str) -> Iterator[None]:
         thread.join()
 
 
-def _limit_memory(undo: contextlib.ExitStack, extra_bytes: int) -> None:
+def _limit_memory(undo: ExitStack, extra_bytes: int) -> None:
     size = Path("/proc/self/statm")
     if resource is None or not size.exists():
         return

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,15 +25,18 @@ from matplotlib.typing import ColorType
 from helpers import activations
 from helpers.settings import looked_at
 
+Drawn = TypeVar("Drawn", Axes, Figure)
+
 
 def use_style() -> None:
     """Apply the course's style sheet to every figure made from now on."""
     plt.style.use(os.fspath(Path(__file__).with_name("course.mplstyle")))
 
 
-def axes_or_new(ax: Axes | None) -> Axes:
-    """Return `ax`, or the axes of a new figure where it is None."""
-    return plt.subplots()[1] if ax is None else ax
+def with_alt(drawn: Drawn, sentence: str) -> Drawn:
+    """Return the figure or axes; the sentence becomes its alternative text, as its label."""
+    plt.setp(drawn.get_figure(root=True), label=sentence)
+    return drawn
 
 
 def unit_style(name: str) -> dict:
@@ -116,7 +119,7 @@ def show(figure: Figure | Axes, alt: str = "") -> None:
         alt: one or two sentences that say what the figure shows; by default the figure's label,
             which its plotting function may set from the data. A ValueError if there are none.
     """
-    whole: Any = figure.get_figure(root=True) if isinstance(figure, Axes) else figure
+    whole: Any = figure.get_figure(root=True)
     alt = alt or whole.get_label()
     if not alt.strip():
         raise ValueError("alt is empty; say in a sentence what the figure shows")
@@ -129,20 +132,18 @@ def show(figure: Figure | Axes, alt: str = "") -> None:
     plt.close(whole)
 
 
-def table(
-    rows: Iterable[Sequence], header: Sequence[str], formats: str | Sequence[str] = ""
-) -> None:
+def table(rows: Iterable[Sequence], header: Sequence[str], forms: str | Sequence[str] = "") -> None:
     """Display rows under a header: an HTML table in the page, aligned text elsewhere.
 
     Args:
         rows: the cells of each row, strings or numbers; the first names the row.
         header: a name for each column.
-        formats: how numbers are written, such as `.3f`; one for all columns, or one a column.
+        forms: how numbers are written, such as `.3f`; one for all columns, or one a column.
 
     Raises:
         ValueError: a row is not as long as the header.
     """
-    each = [formats] * len(header) if isinstance(formats, str) else formats
+    each = [forms] * len(header) if isinstance(forms, str) else forms
     lines = [list(header)]
     for row in rows:
         if len(row) != len(header):

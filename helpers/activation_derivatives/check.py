@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from helpers import activations, drawn
-from helpers.differences import describe, malformed, wrong
-from helpers.judge import Checklist, Given, Kind, Task
+from helpers.differences import describe
+from helpers.judge import Checklist, Given, Kind, Task, each
 
 checklist = Checklist("2 · Activation functions")
 progress = checklist.progress
@@ -22,7 +22,7 @@ Unit = Callable[..., NDArray]
 s, softplus = activations.sigmoid, activations.softplus
 
 
-def _quotient(up: float, down: float, divisor: Callable[[float], float]) -> Callable[..., NDArray]:
+def _quotient(up: float, down: float, divisor: Callable[[float], float]) -> Unit:
     return lambda f, z, h=1e-5: (f(z + up * h) - f(z + down * h)) / divisor(h)
 
 
@@ -44,20 +44,17 @@ NOT_CENTRAL: dict[str, Callable] = {
 }
 central_difference = checklist.exercise(
     "2.1 Central difference",
-    Task(
-        CENTRAL,
-        {
-            "wide step": partial(_function, lambda z: 300 * z**3, "300z³", (3,), (0.1,)),
-            "another step": partial(_function, np.exp, "exp(z)", (4,), (0.5,)),
-            "two axes": partial(_function, np.sin, "sin(z)", (2, 3), (0.02,)),
-            "one number": partial(_function, lambda z: z**3, "z³", (), (0.25,)),
-            "default step": partial(_function, np.sin, "sin(z)", (5,), ()),
-        },
-        NOT_CENTRAL,
-        rtol=1e-9,
-        atol=2e-10,
-        hint="It is (f(z+h) - f(z-h)) / (2h): an estimate, not the derivative itself.",
-    ),
+    CENTRAL,
+    {
+        "wide step": partial(_function, lambda z: 300 * z**3, "300z³", (3,), (0.1,)),
+        "another step": partial(_function, np.exp, "exp(z)", (4,), (0.5,)),
+        "two axes": partial(_function, np.sin, "sin(z)", (2, 3), (0.02,)),
+        "one number": partial(_function, lambda z: z**3, "z³", (), (0.25,)),
+        "default step": partial(_function, np.sin, "sin(z)", (5,), ()),
+    },
+    NOT_CENTRAL,
+    near=(1e-9, 2e-10),
+    hint="It is (f(z+h) - f(z-h)) / (2h): an estimate, not the derivative itself.",
 )
 
 
@@ -81,7 +78,8 @@ ARRAYS: dict[str, Callable[[Generator], NDArray]] = {
 }
 
 
-def _given(z: NDArray, *more: float) -> Given:
+def _given(rng: Generator, array: Callable[[Generator], NDArray], *more: float) -> Given:
+    z = array(rng)
     note = f"the second argument {more[0]:g}" if more else ""
     single = " in float32" if z.dtype == np.float32 else ""
     said = f"z = {describe(z)}{single}{' and ' if more else ''}{note}"
@@ -94,25 +92,20 @@ NAN = (
 )
 
 
-def _unit(
-    name: str, mistakes: dict, *references: Unit, more: tuple = (), forbidden: tuple = ()
-) -> Task:
+def _unit(name: str, mistakes: dict, *right: Unit, more: tuple = (), forbidden: tuple = ()) -> Task:
     """Return the task of a function in `activations`; `more` are values of a second argument."""
-
-    def kind(array: Callable[[Generator], NDArray]) -> Kind:
-        return lambda rng: [_given(array(rng), *args) for args in [(), *zip(more)]]
-
+    rows = [(), *zip(more)]
     return Task(
-        references or getattr(activations, name),
-        {kind_name: kind(array) for kind_name, array in ARRAYS.items()},
+        right or getattr(activations, name),
+        {kind: each(_given, *((array, *row) for row in rows)) for kind, array in ARRAYS.items()},
         mistakes,
-        rtol=1e-6,
+        near=(1e-6, 1e-9),
         single=(1e-4, 2e-6),
         elementwise=True,
         silent=True,
         forbidden=((activations, name), *forbidden),
         name=name,
-        hint="" if references else NAN,  # units with a kink have no exponentials
+        hint="" if right else NAN,  # units with a kink have no exponentials
     )
 
 
@@ -247,48 +240,41 @@ def _curves(f: Callable[[NDArray], NDArray], df: Callable[[NDArray], NDArray], n
     return kind
 
 
-def _look_at_plot(observation: tuple[Axes, Any], given: Given) -> None:
-    ax, returned = observation
+def _look_at_plot(ax: Axes, given: Given) -> None:
     z, value, slope, name = given.args
-    if not ax.lines and not ax.collections:
-        wrong("nothing is drawn on the axes given; use ax.plot, not plt.plot or a new figure")
     found = {}
     for which, y in (("f(z)", value), ("f'(z)", slope)):
         seen = drawn.through(ax, np.stack([z, y], axis=1))
-        if not seen and drawn.through(ax, np.stack([y, z], axis=1)):
-            wrong("z belongs on the horizontal axis: ax.plot(z, value)")
-        if not seen:
-            wrong(f"no visible line shows {which} against z for {given}")
+        turned = not seen and drawn.through(ax, np.stack([y, z], axis=1))
+        drawn.demand(
+            (not turned, "z belongs on the horizontal axis: ax.plot(z, value)"),
+            (seen, f"no visible line shows {which} against z for {given}"),
+        )
         found[which] = seen[0]
-    if returned is not ax:
-        malformed(f"expected the axes given, received {describe(returned)}; end with `return ax`")
-    if missing := " and ".join(which for which, curve in found.items() if not curve.label):
-        wrong(f"a reader is not told which line is {missing}: give label=, and call ax.legend()")
     one, other = found.values()
-    if one.label == other.label:
-        wrong(f"both lines are called {one.label!r}")
-    if SLOPE_LIKE.search(one.label) and not SLOPE_LIKE.search(other.label):
-        wrong(f"the labels are exchanged: f(z) is called {one.label!r}")
-    if not ax.get_xlabel().strip():
-        wrong("the horizontal axis has no label; ax.set_xlabel says what it shows")
-    if one.look == other.look:
-        wrong("both lines have the same line style and marker; give one linestyle='--'")
-    if name not in drawn.title(ax):
-        wrong(f"the title does not say which unit this is: expected {name!r} in it")
+    unnamed = " and ".join(which for which, curve in found.items() if not curve.label)
+    how = "give label=, and call ax.legend()"
+    exchanged = SLOPE_LIKE.search(one.label) and not SLOPE_LIKE.search(other.label)
+    drawn.demand(
+        (not unnamed, f"a reader is not told which line is {unnamed}: {how}"),
+        (one.label != other.label, f"both lines are called {one.label!r}"),
+        (not exchanged, f"the labels are exchanged: f(z) is called {one.label!r}"),
+        (ax.get_xlabel().strip(), "the horizontal axis has no label; ax.set_xlabel sets it"),
+        (one.look != other.look, "both lines have the same line style and marker; give one '--'"),
+        (name in drawn.title(ax), f"the title does not say which unit: expected {name!r} in it"),
+    )
 
 
 plot_unit = checklist.exercise(
     "2.10 Plot of a unit and its slope",
-    Task(
-        lambda *args: args[0],
-        {
-            "a wave": _curves(np.sin, np.cos, "sine"),
-            "a bell": _curves(lambda z: np.exp(-z * z), lambda z: -2 * z * np.exp(-z * z), "bell"),
-            "large values": _curves(lambda z: 40 * z**3, lambda z: 120 * z**2, "cube"),
-        },
-        observe=drawn.on_new_axes,
-        verify=_look_at_plot,
-    ),
+    lambda *args: args[0],
+    {
+        "a wave": _curves(np.sin, np.cos, "sine"),
+        "a bell": _curves(lambda z: np.exp(-z * z), lambda z: -2 * z * np.exp(-z * z), "bell"),
+        "large values": _curves(lambda z: 40 * z**3, lambda z: 120 * z**2, "cube"),
+    },
+    observe=drawn.on_new_axes,
+    verify=_look_at_plot,
 )
 
 
@@ -306,16 +292,14 @@ NOT_FACTORS: dict[str, Unit] = {
 }
 gradient_factors = checklist.exercise(
     "2.11 What each layer receives",
-    Task(
-        _from_last,
-        {
-            "a few layers": lambda rng: [(rng.uniform(0.1, 2, n),) for n in (4, 3, 1)],
-            "many layers": lambda rng: [(rng.uniform(0.05, 0.5, n),) for n in (30, 70)],
-            "a dead layer": lambda rng: (rng.permutation([0.0, *rng.uniform(0.2, 1, 4)]),),
-            "a slope below 0": lambda rng: (rng.permutation([-0.1, *rng.uniform(0.2, 1, 4)]),),
-        },
-        NOT_FACTORS,
-        atol=0,
-        hint="The last entry is the last slope alone, the first the product of them all.",
-    ),
+    _from_last,
+    {
+        "a few layers": lambda rng: [(rng.uniform(0.1, 2, n),) for n in (4, 3, 1)],
+        "many layers": lambda rng: [(rng.uniform(0.05, 0.5, n),) for n in (30, 70)],
+        "a dead layer": lambda rng: (rng.permutation([0.0, *rng.uniform(0.2, 1, 4)]),),
+        "a slope below 0": lambda rng: (rng.permutation([-0.1, *rng.uniform(0.2, 1, 4)]),),
+    },
+    NOT_FACTORS,
+    near=(1e-7, 0),
+    hint="The last entry is the last slope alone, the first the product of them all.",
 )

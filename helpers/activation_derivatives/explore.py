@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from helpers import activations
 from helpers.activation_derivatives import plots
 from helpers.activations import UNITS
-from helpers.explorer import Explorer
+from helpers.explorer import Explorer, unit_menu
 from helpers.palette import INK, LIGHT
 from helpers.plotting import unit_style
 
@@ -21,12 +21,7 @@ NORMAL = np.linspace(-6, 6, 4000)  # standard deviations; even in number, so non
 WEIGHT = np.exp(-(NORMAL**2) / 2)
 
 
-def _unit_menu() -> widgets.Dropdown:
-    options = [(activations.get(name).label, name) for name in UNITS]
-    return widgets.Dropdown(options=options, value="sigmoid", description="Unit")
-
-
-def _two_axes(height: float, *titles: str) -> tuple[Figure, Axes, Axes]:
+def _panels(height: float, *titles: str) -> tuple[Figure, Axes, Axes]:
     figure = Figure(figsize=(8, height), dpi=100)
     left, right = figure.subplots(1, 2)
     for ax, title in zip((left, right), titles, strict=True):
@@ -40,7 +35,7 @@ def _two_axes(height: float, *titles: str) -> tuple[Figure, Axes, Axes]:
 
 def tangents() -> Explorer:
     """Return the explorer of one unit: move z, see the tangent and its slope."""
-    figure, left, right = _two_axes(3.3, "value and tangent", "slope of the tangent")
+    figure, left, right = _panels(3.3, "value and tangent", "slope of the tangent")
     left.set_ylabel(plots.VALUE)
     (value_line,), (slope_line,) = left.plot(Z, Z), right.plot(Z, Z)
     (tangent,) = left.plot([0, 1], [0, 1], color=INK, linewidth=1.4)
@@ -66,7 +61,7 @@ def tangents() -> Explorer:
         )
 
     controls = {
-        "unit": _unit_menu(),
+        "unit": unit_menu(UNITS, "sigmoid"),
         "z": widgets.FloatSlider(value=4, min=-8, max=8, step=0.1, description="z"),
         "beta": widgets.FloatSlider(value=1, min=0, max=5, step=0.1, description="β (Swish only)"),
     }
@@ -81,9 +76,7 @@ def typical_slope(name: str, spread: float) -> float:
 
 def depth() -> Explorer:
     """Return the explorer of depth: what a chain of layers leaves of a gradient."""
-    figure, left, right = _two_axes(
-        3.5, "slope; grey: where $z$ lies", "what is left of a gradient"
-    )
+    figure, left, right = _panels(3.5, "slope; grey: where $z$ lies", "what is left of a gradient")
     (slope_line,) = left.plot(Z, Z)
     density = left.fill_between(Z, 0 * Z, 1, color=LIGHT, alpha=0.6)
     lines = {name: right.plot(DEPTHS, DEPTHS, **unit_style(name), lw=1.2)[0] for name in UNITS}
@@ -118,7 +111,7 @@ def depth() -> Explorer:
 
     log_slider = partial(widgets.FloatLogSlider, value=1, readout_format=".2f")
     controls = {
-        "unit": _unit_menu(),
+        "unit": unit_menu(UNITS, "sigmoid"),
         "layers": widgets.IntSlider(value=10, min=1, max=30, description="layers"),
         "spread": log_slider(min=-1, max=1.5, step=0.05, description="spread γ of z"),
         "scale": log_slider(base=2, min=-2, max=4, step=0.25, description="weight scale c"),

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from helpers import activations
 from helpers.palette import BLUE, INK, ORANGE, SHADE
-from helpers.plotting import axes_or_new, label_lines, unit_style
+from helpers.plotting import label_lines, unit_style, with_alt
 
 PRE_ACTIVATION, VALUE, SLOPE = "pre-activation $z$", r"$f(z)$", r"$f\,'(z)$"
 Curves = Mapping[Any, ArrayLike]  # by a unit's name (or its β), numbers of shape (n,)
@@ -25,17 +25,14 @@ Runs = Mapping[str, NDArray]  # by a unit's name, positive numbers of shape (see
 
 def _told(x: ArrayLike, curves: Curves) -> str:
     """Say of each unit's curve where it begins and ends, and how far it goes beyond that."""
-    told = []
-    for name, y in curves.items():
-        first, last, low, high = (f"{f(y):.2g}" for f in (_at(0), _at(-1), np.min, np.max))
+    told, x = [], np.ravel(x)
+    for name, given in curves.items():
+        y = np.ravel(given)
+        first, last, low, high = (f"{v:.2g}" for v in (y[0], y[-1], y.min(), y.max()))
         beyond = "" if {low, high} <= {first, last} else f", between {low} and {high}"
-        ends = f"{first} at {_at(0)(x):.3g} and {last} at {_at(-1)(x):.3g}"
+        ends = f"{first} at {x[0]:.3g} and {last} at {x[-1]:.3g}"
         told.append(f"{activations.get(name).label} {ends}{beyond}")
     return "; ".join(told) + "."
-
-
-def _at(i: int) -> Callable[[ArrayLike], float]:
-    return lambda y: np.ravel(y)[i]
 
 
 def with_gaps(slope: ArrayLike) -> NDArray:
@@ -51,7 +48,7 @@ def unit_curves(x: ArrayLike, curves: Curves, ax: Axes | None = None, **properti
     Other properties are title, names and scales of the axes; without them, slopes over z. A value
     that is not positive raises a ValueError where the vertical axis is logarithmic.
     """
-    ax, log = axes_or_new(ax), properties.get("yscale") == "log"
+    ax, log = ax or plt.subplots()[1], properties.get("yscale") == "log"
     for name, y in curves.items():
         if log and not np.greater(y, 0).all():
             raise ValueError(f"curve {name!r} has values <= 0, which a log axis would hide")
@@ -74,8 +71,7 @@ def panels(x: ArrayLike, groups: Mapping[str, Curves], **properties: Any) -> Fig
         unit_curves(x, curves, ax, title=title, **properties)
     axes[1].set_ylabel("")
     told = (f"{title.replace('$', '')}: {_told(x, curves)}" for title, curves in groups.items())
-    figure.set_label(" ".join(told))
-    return figure
+    return with_alt(figure, " ".join(told))
 
 
 def _two_axes(z: NDArray, *titles: str) -> tuple[Figure, Axes, Axes]:
@@ -106,8 +102,7 @@ def value_and_slope(name: str, z: NDArray, at: Sequence[float]) -> Figure:
         right.annotate(f"{slope:.3g}", (x, slope), offset, textcoords="offset points", ha=ha)
     slopes = ", ".join(f"{float(unit.derivative(x)):.3g} at z = {x:g}" for x in at)
     whole = _told(z, {name: unit.value(z)})
-    figure.set_label(f"Value, tangents and slope. {whole} Its slope is {slopes}.")
-    return figure
+    return with_alt(figure, f"Value, tangents and slope. {whole} Its slope is {slopes}.")
 
 
 def four_units(draw: Callable, z: NDArray, units: Mapping[str, Sequence[Callable]]) -> Figure:
@@ -118,13 +113,12 @@ def four_units(draw: Callable, z: NDArray, units: Mapping[str, Sequence[Callable
         draw(ax, z, value(z), slope(z), name)
         ax.set_ylim(-1.3, 2.4)
         told.append(f"{name}, slope from {np.min(slope(z)):.2g} to {np.max(slope(z)):.2g}")
-    figure.set_label(f"Four panels with a unit and its slope each: {'; '.join(told)}.")
-    return figure
+    return with_alt(figure, f"Four panels with a unit and its slope each: {'; '.join(told)}.")
 
 
 def step_errors(steps: NDArray, errors: Mapping[str, NDArray]) -> Axes:
     """Draw errors of two difference quotients, by name, against the step h; shapes (n,), no 0."""
-    ax = axes_or_new(None)
+    ax = plt.subplots()[1]
     looks = (("--", (8, -3), "left"), ("-", (0, -14), "center"))
     for (name, error), (style, offset, ha) in zip(errors.items(), looks, strict=True):
         ax.plot(steps, error, style, marker="o", markersize=3.5, label=name)
@@ -137,10 +131,9 @@ def step_errors(steps: NDArray, errors: Mapping[str, NDArray]) -> Axes:
         f"{name} {y.min():.0e} at h = {steps[y.argmin()]:.0e} ({y[0]:.0e} at {steps[0]:.0e})"
         for name, y in errors.items()
     )
-    ax.figure.set_label(
-        f"Errors of difference quotients by step h, log axes; the smallest: {told}."
+    return with_alt(
+        ax, f"Errors of difference quotients by step h, log axes; the smallest: {told}."
     )
-    return ax
 
 
 def lost_digits(z: ArrayLike, groups: Mapping[str, Curves], floor: float) -> Figure:
@@ -152,8 +145,7 @@ def lost_digits(z: ArrayLike, groups: Mapping[str, Curves], floor: float) -> Fig
     figure = panels(z, lifted, yscale="log", ylabel="relative error", ylim=(floor / 3, 30))
     for ax in figure.axes:
         ax.hlines([floor, 1], *ax.get_xlim(), color=SHADE, linewidth=0.8, linestyle=":")
-    figure.set_label(f"Relative errors of slopes against z, log axis. {figure.get_label()}")
-    return figure
+    return with_alt(figure, f"Relative errors of slopes against z, log axis. {figure.get_label()}")
 
 
 def beta_family(z: NDArray, values: Curves, slopes: Curves) -> Figure:
@@ -173,16 +165,16 @@ def beta_family(z: NDArray, values: Curves, slopes: Curves) -> Figure:
         )
         for beta, y in slopes.items()
     )
-    figure.set_label(f"Swish and its slope for several β. Slope at z = -1 and 1 (range): {told}.")
-    return figure
+    return with_alt(
+        figure, f"Swish and its slope for several β. Slope at z = -1 and 1 (range): {told}."
+    )
 
 
 def typical_slopes(spreads: ArrayLike, slopes: Curves) -> Axes:
     """Draw the units' typical slopes against the standard deviation of their inputs."""
     ax = unit_curves(spreads, slopes, xscale="log", ylim=(0, 1.05), ylabel="typical (rms) slope")
     ax.set_xlabel(r"standard deviation $\gamma$ of the pre-activations")
-    ax.figure.set_label(f"Root mean square slope against γ: {_told(spreads, slopes)}")
-    return ax
+    return with_alt(ax, f"Root mean square slope against γ: {_told(spreads, slopes)}")
 
 
 def gradient_by_layer(predicted: Curves, measured: Runs) -> Axes:
@@ -208,11 +200,11 @@ def gradient_by_layer(predicted: Curves, measured: Runs) -> Axes:
         f"{np.median(g[:, 0]):.1e} ({g[:, 0].min():.1e} to {g[:, 0].max():.1e})"
         for name, g in measured.items()
     )
-    ax.figure.set_label(
+    return with_alt(
+        ax,
         "Gradient by layer, log axis, as the product of slopes predicts it and as measured "
-        f"(median, and range over seeds). At layer 1: {told}."
+        f"(median, and range over seeds). At layer 1: {told}.",
     )
-    return ax
 
 
 def balance(scales: NDArray, ratio: NDArray) -> float:
@@ -241,11 +233,11 @@ def gradient_by_scale(scales: ArrayLike, ratios: Runs, marks: Mapping[str, float
         f"{activations.get(name).label} at c = {balance(np.asarray(scales), median):.2g}"
         for name, median in medians.items()
     )
-    ax.figure.set_label(
+    return with_alt(
+        ax,
         f"Gradient of the first layer over the last's against the weight scale c, log axes. The "
-        f"medians rise through 1: {ones}."
+        f"medians rise through 1: {ones}.",
     )
-    return ax
 
 
 def subnormal_times(
@@ -255,7 +247,7 @@ def subnormal_times(
 
     The title says whether this processor minds subnormal numbers, of which `shares` are there.
     """
-    ax, slowdown = axes_or_new(None), np.max(np.divide(kept, flushed))
+    ax, slowdown = plt.subplots()[1], np.max(np.divide(kept, flushed))
     ax.plot(spreads, kept, "-o", color=ORANGE, label="kept")
     ax.plot(spreads, flushed, "--o", color=BLUE, label="flushed to 0")
     said = f"Subnormals make this product up to {slowdown:.0f} times slower on this processor"
@@ -265,8 +257,8 @@ def subnormal_times(
     ax.set_title(said, fontsize="medium")
     ax.yaxis.set_major_formatter("{x:g}")
     label_lines(ax)
-    ax.figure.set_label(
+    return with_alt(
+        ax,
         f"{said}. Up to {np.max(shares):.1%} of the slopes are subnormal; kept, the product takes "
-        f"{np.min(kept):.2g} to {np.max(kept):.2g} ms, flushed at most {np.max(flushed):.2g}."
+        f"{np.min(kept):.2g} to {np.max(kept):.2g} ms, flushed at most {np.max(flushed):.2g}.",
     )
-    return ax

@@ -5,7 +5,7 @@ The bounds are those of Mo Chen's lecture slides (CMPT 726, 2022), with the lowe
     z⁽ˡ⁾ = W⁽ˡ⁾ a⁽ˡ⁻¹⁾ + b⁽ˡ⁾,   a⁽ˡ⁾ = σ(z⁽ˡ⁾) for l < L,   ŷ = z⁽ᴸ⁾,
     ∂L/∂W⁽ˡ⁾ = δ⁽ˡ⁾ a⁽ˡ⁻¹⁾ᵀ,   δ⁽ˡ⁾ = D⁽ˡ⁾ W⁽ˡ⁺¹⁾ᵀ δ⁽ˡ⁺¹⁾,   δ⁽ᴸ⁾ = ∂L/∂ŷ.
 
-`weights` are W⁽¹⁾ … W⁽ᴸ⁾, `passed` what `forward` returned, `output_gradient` is g = ∂L/∂ŷ.
+`weights` are W⁽¹⁾ … W⁽ᴸ⁾, `passed` what `forward` returned, `g` is ∂L/∂ŷ.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,17 +39,17 @@ def forward(weights: Layers, x: NDArray, activation: str, biases: Layers | None 
     return Trace(inputs[:-1], zs[:-1], [unit.derivative(z) for z in zs[:-1]], zs[-1])
 
 
-def backward(weights: Layers, slopes: Layers, output_gradient: NDArray) -> list[NDArray]:
+def backward(weights: Layers, slopes: Layers, g: NDArray) -> list[NDArray]:
     """Return δ⁽¹⁾ … δ⁽ᴸ⁾, the loss's gradient at the pre-activations of each layer."""
-    deltas = [np.asarray(output_gradient)]
+    deltas = [np.asarray(g)]
     for W, d in zip(reversed(weights[1:]), reversed(slopes), strict=True):
         deltas.append(d * (W.T @ deltas[-1]))
     return deltas[::-1]
 
 
-def gradient_norms(weights: Layers, passed: Trace, output_gradient: NDArray) -> NDArray:
+def gradient_norms(weights: Layers, passed: Trace, g: NDArray) -> NDArray:
     """Return ‖∂L/∂W⁽ˡ⁾‖ = ‖δ⁽ˡ⁾‖ ‖a⁽ˡ⁻¹⁾‖ for l = 1 … L (Frobenius and spectral norm agree)."""
-    return _norms(backward(weights, passed.slopes, output_gradient)) * _norms(passed.inputs)
+    return _norms(backward(weights, passed.slopes, g)) * _norms(passed.inputs)
 
 
 def largest_stretch(A: NDArray) -> float:
@@ -63,30 +63,26 @@ def smallest_stretch(A: NDArray) -> float:
     return float(np.linalg.svdvals(A)[-1]) if full else 0.0
 
 
-def upper_bounds(
-    weights: Layers, passed: Trace, output_gradient: NDArray, joint: bool = False
-) -> NDArray:
+def upper_bounds(weights: Layers, passed: Trace, g: NDArray, joint: bool = False) -> NDArray:
     """Return an upper bound on ‖∂L/∂W⁽ˡ⁾‖ for l = 1 … L.
 
     ‖a⁽ˡ⁻¹⁾‖ · ∏ σ_max(D⁽ᵏ⁾) σ_max(W⁽ᵏ⁺¹⁾) · ‖∂L/∂ŷ‖, the product over k = l … L−1. Where `joint`,
     each factor is σ_max(D⁽ᵏ⁾ W⁽ᵏ⁺¹⁾ᵀ) in one, which is smaller and so tighter.
     """
-    return _bounds(np.max, largest_stretch, weights, passed, output_gradient, joint)
+    return _bounds(np.max, largest_stretch, weights, passed, g, joint)
 
 
-def lower_bounds(
-    weights: Layers, passed: Trace, output_gradient: NDArray, joint: bool = False
-) -> NDArray:
+def lower_bounds(weights: Layers, passed: Trace, g: NDArray, joint: bool = False) -> NDArray:
     """Return a lower bound on ‖∂L/∂W⁽ˡ⁾‖ for l = 1 … L, with the smallest stretches instead."""
-    return _bounds(np.min, smallest_stretch, weights, passed, output_gradient, joint)
+    return _bounds(np.min, smallest_stretch, weights, passed, g, joint)
 
 
-def looseness(weights: Layers, passed: Trace, output_gradient: NDArray) -> tuple[NDArray, NDArray]:
+def looseness(weights: Layers, passed: Trace, g: NDArray) -> tuple[NDArray, NDArray]:
     """Return log₁₀ of what the upper bound on ‖∂L/∂W⁽¹⁾‖ loses at W⁽²⁾ … W⁽ᴸ⁾, at D⁽¹⁾ … D⁽ᴸ⁻¹⁾.
 
     All these losses are ≥ 0 and add up to log₁₀(bound / gradient).
     """
-    deltas = backward(weights, passed.slopes, output_gradient)
+    deltas = backward(weights, passed.slopes, g)
     at_weights, at_slopes = [], []
     for W, d, delta, below in zip(weights[1:], passed.slopes, deltas[1:], deltas, strict=False):
         moved = np.linalg.norm(W.T @ delta)

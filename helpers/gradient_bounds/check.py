@@ -11,16 +11,15 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from helpers.differences import Remark
+from helpers.differences import Remark, by_name
 from helpers.gradient_bounds import bounds, normalization, spectra
-from helpers.judge import Checklist, Given, Task, each
+from helpers.judge import Answer, Checklist, Given, each, named
 
 checklist = Checklist("5 · Gradient bounds", torch=True)
 progress = checklist.progress
 
 Layers = Sequence[NDArray]
-Answer = Callable[..., Any]
-CLOSE: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-6}
+_within = partial(checklist.exercise, near=(1e-5, 1e-6))
 
 
 def _weights(rng: Generator, widths: Sequence[int]) -> list[NDArray]:
@@ -77,13 +76,12 @@ PASSES: dict[str, Answer] = {
     **{sentence: _stepwise(step) for sentence, step in STEPS.items()},
 }
 WIDTHS = each(_pass, (3, 3, 3, 3), (3, 5, 4, 2), (4, 3, 1), (2, 4, 3, 5, 4, 2), (4, 2))
-backward = checklist.exercise(
-    "5.1 The backward pass",
-    Task(_backward, {"widths": WIDTHS}, PASSES, **CLOSE, forbidden=[(bounds, "backward")]),
+backward = _within(
+    "5.1 The backward pass", _backward, WIDTHS, PASSES, forbidden=[(bounds, "backward")]
 )
 
 
-def _matrix(rng: Generator, said: str, make: Callable[[Generator], NDArray]) -> Given:
+def _matrix(rng: Generator, said: str, make: Answer) -> Given:
     A = make(rng)
     return Given((A,), said=f"A = {np.array2string(A, separator=', ')}" if A.size < 5 else said)
 
@@ -96,7 +94,7 @@ def _from_ones(A: NDArray) -> float:
     return float(np.linalg.norm(A @ v))
 
 
-MATRICES: dict[str, Callable[[Generator], NDArray]] = {
+MATRICES: dict[str, Answer] = {
     "2 × 2": lambda rng: rng.normal(size=(2, 2)).round(3),
     "a shear": lambda rng: np.array([[0.0, round(rng.uniform(1, 5), 3)], [0.0, 0.0]]),
     "least along (1, 1)": lambda rng: np.array([[2.0, -1], [-1, 2]]) * rng.choice([1, 2, 4]),
@@ -117,28 +115,24 @@ def _of_a_matrix(x: Any, ord: Any = None, *_: Any, **__: Any) -> bool:  # noqa: 
     return np.ndim(x) == 2 and ord is not None
 
 
-DECOMPOSITIONS = ("svd", "svdvals", "eig", "eigh", "eigvals", "eigvalsh", "cond")
+DECOMPOSITIONS = ("svd", "svdvals", "eigh", "eigvalsh", "cond", "eig", "eigvals", "matrix_norm")
 spectral_norm = checklist.exercise(
     "5.2 The largest stretch",
-    Task(
-        bounds.largest_stretch,
-        {"matrices": each(_matrix, *MATRICES.items())},
-        {
-            "This is σ₁²; take its root.": lambda A: bounds.largest_stretch(A) ** 2,
-            "This is the Frobenius norm √(Σσᵢ²); only the largest σ counts.": np.linalg.norm,
-            "This is the smallest singular value.": lambda A: np.linalg.svdvals(A)[-1],
-            "This is A's longest column.": lambda A: np.linalg.norm(A, axis=0).max(),
-            "What starts at (1, 1, …) may stay there: start from a random vector.": _from_ones,
-        },
-        rtol=2e-3,
-        atol=0,
-        forbidden=[
-            (np.linalg, "norm", _of_a_matrix),
-            *((np.linalg, name) for name in DECOMPOSITIONS),
-            *((torch.linalg, f) for f in ("svd", "svdvals", "eigh", "eigvalsh", "matrix_norm")),
-        ],
-        hint="Divide u by its length in every step, of which it takes many; end with ‖Au‖.",
-    ),
+    bounds.largest_stretch,
+    each(_matrix, *MATRICES.items()),
+    {
+        "This is σ₁²; take its root.": lambda A: bounds.largest_stretch(A) ** 2,
+        "This is the Frobenius norm √(Σσᵢ²); only the largest σ counts.": np.linalg.norm,
+        "This is the smallest singular value.": lambda A: np.linalg.svdvals(A)[-1],
+        "This is A's longest column.": lambda A: np.linalg.norm(A, axis=0).max(),
+        "What starts at (1, 1, …) may stay there: start from a random vector.": _from_ones,
+    },
+    near=(2e-3, 0),
+    forbidden=[
+        (np.linalg, "norm", _of_a_matrix),
+        *((home, name) for home in (np.linalg, torch.linalg) for name in DECOMPOSITIONS),
+    ],
+    hint="Divide u by its length in every step, of which it takes many; end with ‖Au‖.",
 )
 
 
@@ -171,19 +165,17 @@ def _either(pick: Answer, stretch: Answer) -> dict[str, Answer]:
 _upper = _bound(np.max, bounds.largest_stretch)
 upper_bound = checklist.exercise(
     "5.3 The upper bound",
-    Task(
-        _upper,
-        {"widths": each(_network, (4, 6, 5, 3), (3, 7, 2), (5, 4, 4, 3, 5, 4, 1), (3, 2))},
-        {
-            "The Frobenius norm bounds less well; take σ_max.": _bound(np.max, np.linalg.norm),
-            "Each layer has a steepest slope of its own; this takes the network's.": (
-                lambda x, Ws, ds, g: _upper(x, Ws, [np.concatenate(ds) for _ in ds], g)
-            ),
-            **_either(np.max, bounds.largest_stretch),
-        },
-        rtol=1e-5,
-        forbidden=[(bounds, "upper_bounds")],
-    ),
+    _upper,
+    each(_network, (4, 6, 5, 3), (3, 7, 2), (5, 4, 4, 3, 5, 4, 1), (3, 2)),
+    {
+        "The Frobenius norm bounds less well; take σ_max.": _bound(np.max, np.linalg.norm),
+        "Each layer has a steepest slope of its own; this takes the network's.": (
+            lambda x, Ws, ds, g: _upper(x, Ws, [np.concatenate(ds) for _ in ds], g)
+        ),
+        **_either(np.max, bounds.largest_stretch),
+    },
+    near=(1e-5, 1e-9),
+    forbidden=[(bounds, "upper_bounds")],
 )
 
 
@@ -202,31 +194,28 @@ STRETCHES: dict[str, Answer] = {
     "A square Wᵀ need not send any direction to 0.": lambda W: _least(W) * (len(W) < W.shape[1]),
     "Rows and columns are mixed up: Wᵀ needs as many rows as columns.": bounds.smallest_stretch,
 }
-lower_bound = checklist.exercise(
+lower_bound = _within(
     "5.5 The lower bound",
-    Task(
-        _bound(np.min, _least),
-        {
-            "narrowing": each(_network, (6, 5, 4, 2), (4, 4, 4, 3, 3), (2, 6, 6, 5, 1)),
-            "widening, and one layer": each(_network, (5, 4, 6, 3), (3, 4)),
-            "two rows alike": each(_network, (5, 5, 3), alike=True),
-            "a dead unit": each(_network, (5, 4, 3), dead=True),
-        },
-        {
-            **{sentence: _bound(np.min, stretch) for sentence, stretch in STRETCHES.items()},
-            "This is the upper bound; take the smallest stretches.": _upper,
-            "This is always 0: put ‖x‖ in front, not (0 … x … 0) as the slides.": lambda *_: 0.0,
-            **_either(np.min, _least),
-        },
-        **CLOSE,
-        forbidden=[(bounds, "lower_bounds")],
-    ),
+    _bound(np.min, _least),
+    {
+        "narrowing": each(_network, (6, 5, 4, 2), (4, 4, 4, 3, 3), (2, 6, 6, 5, 1)),
+        "widening, and one layer": each(_network, (5, 4, 6, 3), (3, 4)),
+        "two rows alike": each(_network, (5, 5, 3), alike=True),
+        "a dead unit": each(_network, (5, 4, 3), dead=True),
+    },
+    {
+        **{sentence: _bound(np.min, stretch) for sentence, stretch in STRETCHES.items()},
+        "This is the upper bound; take the smallest stretches.": _upper,
+        "This is always 0: put ‖x‖ in front, not (0 … x … 0) as the slides.": lambda *_: 0.0,
+        **_either(np.min, _least),
+    },
+    forbidden=[(bounds, "lower_bounds")],
 )
 
 
 def _layer(rng: Generator, fan_in: int, fan_out: int, variance: float) -> Given:
-    args = fan_in, fan_out, round(rng.uniform(1, 3) * variance, 4)
-    return Given(args, said="fan_in = {}, fan_out = {}, variance = {}".format(*args))
+    variance = round(rng.uniform(1, 3) * variance, 4)
+    return named(fan_in=fan_in, fan_out=fan_out, variance=variance)
 
 
 def _edges(fan_in: int, fan_out: int, variance: float) -> NDArray:
@@ -244,15 +233,17 @@ EDGES: dict[str, Answer] = {
 FANS = (64, 100, 0.01), (784, 200, 1e-3), (100, 100, 0.02), (9, 4, 1.5)
 edges = checklist.exercise(
     "5.7 The edges of the spectrum",
-    Task(spectra.edges, {"fans": each(_layer, *FANS)}, EDGES, forbidden=[(spectra, "edges")]),
+    spectra.edges,
+    each(_layer, *FANS),
+    EDGES,
+    forbidden=[(spectra, "edges")],
 )
 
 NORMS = ("‖a⁽ˡ⁾‖, l = 0 … L−1", "‖δ⁽ˡ⁾‖, l = 1 … L−1", "‖∂L/∂W⁽ˡ⁾‖, l = 1 … L−1")
 
 
 def _factor(rng: Generator, low: float, high: float, L: int) -> Given:
-    c = round(rng.uniform(low, high), 2)
-    return Given((c, L), said=f"c = {c}, L = {L}")
+    return named(c=round(rng.uniform(low, high), 2), L=L)
 
 
 def _chain(c: float, L: int, size: Callable[[float], float] = abs) -> list[NDArray]:
@@ -269,11 +260,6 @@ def _but(entry: int, change: Callable[[NDArray, float], NDArray]) -> Answer:
     ]
 
 
-def _by_name(call: Callable, answer: Callable, given: Given) -> Any:
-    value = call(answer, *given.args)
-    return dict(zip(NORMS, value, strict=True)) if len(value) == 3 else value
-
-
 CHAINS: dict[str, Answer] = {
     "The activations start at a⁽⁰⁾ = x: c⁰ first.": _but(0, lambda a, c: c * a),
     "δ: one factor too many; L−1−l matrices lie between.": _but(1, lambda d, c: c * d),
@@ -282,25 +268,15 @@ CHAINS: dict[str, Answer] = {
     "The last is ‖δ⁽ˡ⁾‖ alone: ‖a⁽ˡ⁻¹⁾‖ too.": _but(2, lambda w, c: w / c ** np.arange(len(w))),
     "A norm is never negative: where c is, take |c|.": lambda c, L: _chain(c, L, size=float),
 }
-SPANS = (
-    (1.4, 1.8, 40),
-    (0, 0, 4),
-    (0.3, 0.8, 9),
-    (0.3, 0.8, 2),
-    (0.3, 0.8, 3),
-    (-2, -1.2, 6),
-    (-0.8, -0.4, 5),
-)
+SPANS = (1.4, 1.8, 40), (0, 0, 4), (0.3, 0.8, 9), (0.3, 0.8, 2), (-2, -1.2, 6), (-0.8, -0.4, 3)
 chain = checklist.exercise(
     "5.8 The chain of 2×2 layers",
-    Task(
-        _chain,
-        {"c": each(_factor, *SPANS)},
-        CHAINS,
-        observe=_by_name,
-        forbidden=((torch.autograd, "grad"), (torch.Tensor, "backward"), (bounds, "forward")),
-        hint="There are L−1 layers of 2×2 matrices, and L activations with the input.",
-    ),
+    _chain,
+    each(_factor, *SPANS),
+    CHAINS,
+    observe=lambda call, answer, given: by_name(call(answer, *given.args), *NORMS),
+    forbidden=((torch.autograd, "grad"), (torch.Tensor, "backward"), (bounds, "forward")),
+    hint="There are L−1 layers of 2×2 matrices, and L activations with the input.",
 )
 
 
@@ -333,13 +309,10 @@ def _loss(penalty: Answer = sum, mean: Answer = torch.mean) -> Answer:
     return lambda losses, Ws, bs, decay: mean(losses) + decay * penalty([(W**2).sum() for W in Ws])
 
 
+LOSS = _loss()
 LOSSES: dict[str, Answer] = {
-    "The biases are in the penalty; leave them out.": (
-        lambda losses, Ws, bs, decay: _loss()(losses, Ws + bs, bs, decay)
-    ),
-    "The penalty is added once per example; add it once.": (
-        lambda losses, Ws, bs, decay: _loss()(losses, Ws, bs, len(losses) * decay)
-    ),
+    "The biases are in the penalty; leave them out.": lambda e, Ws, bs, c: LOSS(e, Ws + bs, bs, c),
+    "The penalty is added once per example.": lambda e, Ws, bs, c: LOSS(e, Ws, bs, c * len(e)),
     "The norms are not squared.": _loss(lambda squares: sum(map(torch.sqrt, squares))),
     "The losses are summed; take their mean.": _loss(mean=torch.sum),
     "There is a factor ½ in the penalty; this convention has none.": _loss(lambda s: sum(s) / 2),
@@ -347,9 +320,8 @@ LOSSES: dict[str, Answer] = {
     "The penalty is missing.": _loss(lambda squares: 0.0),
 }
 BATCHES = (0.1, 5, 3, 4, 2), (0.0, 4, 3, 2, 2), (0.02, 8, 2, 3, 3, 3, 1), (0.5, 3, 3, 3)
-regularised_loss = checklist.exercise(
-    "5.10 Weight decay",
-    Task(_loss(), {"all": each(_losses, *BATCHES)}, LOSSES, observe=_value_and_gradients, **CLOSE),
+regularised_loss = _within(
+    "5.10 Weight decay", LOSS, each(_losses, *BATCHES), LOSSES, observe=_value_and_gradients
 )
 
 
@@ -381,17 +353,8 @@ NORMALISATIONS: dict[str, Answer] = {
     "An eps is added to the variance; here it shows.": _by(lambda z: np.sqrt(_std(z) ** 2 + 1e-5)),
     "An eps is added to the deviation; here it shows.": _by(lambda z: _std(z) + 1e-5),
 }
-SHAPES = (
-    (4, 6, 1.0),
-    (1, 5, 3.0),
-    (3, 3, 1.0),
-    (2, 40, 1.0),
-    (4, 6, 1e-3),
-    (3, 9, 1e-8),
-    (5, 7, 1.0),
-)
+SIZES = (4, 6, 1.0), (1, 5, 3.0), (3, 3, 1.0), (2, 40, 1.0), (4, 6, 1e-3), (3, 9, 1e-8), (5, 7, 1.0)
 OWN = [(normalization, "layer_norm"), (F, "layer_norm"), (torch, "layer_norm")]
-layer_norm = checklist.exercise(
-    "5.11 Layer normalisation",
-    Task(_layer_norm, {"z": each(_batch, *SHAPES)}, NORMALISATIONS, **CLOSE, forbidden=OWN),
+layer_norm = _within(
+    "5.11 Layer normalisation", _layer_norm, each(_batch, *SIZES), NORMALISATIONS, forbidden=OWN
 )

@@ -14,7 +14,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 from numpy.typing import NDArray
 
 from helpers import activations, initialization
-from helpers.explorer import Explorer
+from helpers.explorer import Explorer, unit_menu
 from helpers.gradient_bounds import bounds as bounding
 from helpers.gradient_bounds import plots, toy
 from helpers.palette import GREY, SKY
@@ -78,9 +78,8 @@ def bounds() -> Explorer:
             f"{values.max():.2g}."
         )
 
-    units = [(unit.label, name) for name, unit in activations.ACTIVATIONS.items()]
     controls = {
-        "unit": widgets.Dropdown(options=units, value="tanh", description="Unit"),
+        "unit": unit_menu(activations.ACTIVATIONS, "tanh"),
         "rule": widgets.Dropdown(options=list(RULES.items()), description="Weights"),
         "scale": widgets.FloatSlider(min=0.25, max=3, step=0.05, value=1.0, description="Scale"),
         "depth": widgets.IntSlider(min=2, max=MOST_LAYERS, value=12, description="Layers"),
@@ -147,10 +146,8 @@ def _figure(height: float, mosaic: str, looks: Mapping[str, Mapping]) -> tuple:
         ax.set_title(title, y=1.0)
         ax.minorticks_off()  # and few others: drawing ticks is most of a redraw
         for axis in (ax.xaxis, ax.yaxis):
-            linear = MaxNLocator(4, steps=[1, 2, 5, 10])
-            axis.set_major_locator(
-                linear if axis.get_scale() == "linear" else LogLocator(numticks=5)
-            )
+            few = MaxNLocator(4, steps=[1, 2, 5, 10])
+            axis.set_major_locator(few if axis.get_scale() == "linear" else LogLocator(numticks=5))
     return figure, *axes.values()
 
 

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from helpers import activations
 from helpers.gradient_bounds import spectra
 from helpers.palette import BLUE, GREEN, GREY, OCHRE, ORANGE, PALE_BLUE, PALE_ORANGE, SHADE
-from helpers.plotting import axes_or_new, label_lines, text_color, unit_style
+from helpers.plotting import label_lines, text_color, unit_style, with_alt
 
 # Looks of the three quantities, of the five initialisations, and of four curves of other names.
 BOUNDS: dict[str, dict[str, Any]] = {
@@ -35,6 +35,7 @@ STARTS: dict[str, dict[str, Any]] = {
 LOOKS = [*STARTS.values()][1:]
 GRADIENT = "$\\|\\partial\\mathcal{L}/\\partial W^{(l)}\\|$"
 HATCHED: dict[str, Any] = {"color": PALE_ORANGE, "hatch": "//", "edgecolor": ORANGE}
+Named = Mapping[str, NDArray]
 GRID = np.linspace(-2.6, 2.6, 45)
 PLANE = np.stack(np.meshgrid(GRID, GRID), -1).reshape(-1, 2)  # points of the pictures of the plane
 
@@ -62,14 +63,14 @@ def circle_to_ellipse(A: NDArray) -> Axes:
             ax.text(*place, name.format(k + 1), color=text_color(color), ha="center", va="center")
     ax.plot(*(s[0] * circle), color=GREY, linestyle=":", linewidth=1.2)
     ax.text(0.4 * s[0], -1.1 * s[0], "radius $\\sigma_1$", color=GREY)
-    return _said(ax, f"The unit circle and {image}: an ellipse, inside the circle of radius σ₁.")
+    return with_alt(ax, f"The unit circle and {image}: an ellipse, inside the circle of radius σ₁.")
 
 
 def by_layer(
     series: Mapping[str, ArrayLike], ax: Axes | None = None, first: int = 1, ylabel: str = GRADIENT
 ) -> Axes:
     """Draw values ≥ 0 by label from the layer `first` on, on a log axis; zeros at its floor."""
-    ax = axes_or_new(ax)
+    ax = ax or plt.subplots()[1]
     ax.set(yscale="log", xlabel="layer $l$", ylabel=ylabel)
     for k, (label, given) in enumerate(series.items()):
         known = unit_style(label) if label in activations.ACTIVATIONS else BOUNDS.get(label)
@@ -83,7 +84,7 @@ def by_layer(
             ax.text(zero[0], 0.04, "exactly 0", color=hue, transform=floor)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend()
-    return _said(ax, f"By layer, from the first to the last: {_ends(series)}.")
+    return with_alt(ax, f"By layer, from the first to the last: {_ends(series)}.")
 
 
 def panels(
@@ -99,7 +100,7 @@ def panels(
         ax.get_legend().remove()
         ax.set_ylabel("")
     told = [f"{title}: {_ends(series)}" for title, series in contents.items()]
-    return _said(ax, f"By layer, from the first to the last. {'. '.join(told)}.")
+    return with_alt(ax, f"By layer, from the first to the last. {'. '.join(told)}.")
 
 
 def losses_by_layer(at_weights: NDArray, at_slopes: NDArray) -> Axes:
@@ -114,7 +115,7 @@ def losses_by_layer(at_weights: NDArray, at_slopes: NDArray) -> Axes:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(loc="upper left")
     lost = f"{at_weights.mean():.2f} powers of ten at W and {at_slopes.mean():.2f} at D"
-    return _said(ax, f"Stacked bars, one for each of {len(layer)} layers: on average {lost}.")
+    return with_alt(ax, f"Stacked bars, one for each of {len(layer)} layers: on average {lost}.")
 
 
 def depth_grid(depths: Sequence[int], results: Mapping[str, Mapping[str, Sequence]]) -> Axes:
@@ -137,7 +138,7 @@ def depth_grid(depths: Sequence[int], results: Mapping[str, Mapping[str, Sequenc
         for unit, settings in results.items()
         for name, curves in settings.items()
     ]
-    return _said(ax, f"Gradient and upper bound at {depths[-1]} layers. {'; '.join(told)}.")
+    return with_alt(ax, f"Gradient and upper bound at {depths[-1]} layers. {'; '.join(told)}.")
 
 
 def ratio_histogram(lower: NDArray, upper: NDArray) -> Axes:
@@ -154,57 +155,45 @@ def ratio_histogram(lower: NDArray, upper: NDArray) -> Axes:
     ax.set_xticks(ticks, ["≤ −16", *(f"{tick:g}".replace("-", "−") for tick in ticks[1:])])
     ax.legend()
     told = f"lower bounds {span[0]}, upper bounds {span[1]}"
-    return _said(ax, f"Histograms of the logarithm of bound / gradient: {told}.")
+    return with_alt(ax, f"Histograms of the logarithm of bound / gradient: {told}.")
 
 
 def drawn_and_law(drawn: Mapping[tuple[int, int], NDArray]) -> Axes:
     """Draw histograms of singular values by (fan_in, fan_out), variance 1/fan_in, under the law."""
     _, axes = plt.subplots(1, len(drawn), figsize=(3.2 * len(drawn), 3.0), squeeze=False)
     told = []
-    for ax, ((n, m), values) in zip(axes[0], drawn.items(), strict=True):
+    for ax, ((n, m), seen) in zip(axes[0], drawn.items(), strict=True):
         low, high = spectra.edges(n, m, 1 / n)
-        ax.hist(
-            np.ravel(values), 25, range=(low, high), density=True, color=PALE_BLUE, label="drawn"
-        )
+        ax.hist(seen.ravel(), 25, range=(low, high), density=True, color=PALE_BLUE, label="drawn")
         s = np.linspace(low, high, 400)[1:-1]
         ax.plot(s, spectra.density(s, n, m, 1 / n), color="black", label="law")
-        ends, floor = [values.min(), values.max()], ax.get_xaxis_transform()
+        ends, floor = [seen.min(), seen.max()], ax.get_xaxis_transform()
         ax.plot(ends, [0.04, 0.04], "|", color=ORANGE, markersize=14, transform=floor)
         ax.set(xlabel="singular value", title=f"{m}×{n}", ylabel="density")
-        found = f"drawn from {values.min():.2f} to {values.max():.2f}"
+        found = f"drawn from {seen.min():.2f} to {seen.max():.2f}"
         told.append(f"{m}×{n}: {found}, law from {low:.2f} to {high:.2f}")
     axes[0, len(drawn) // 2].legend()
-    return _said(ax, f"Histograms of singular values under the law. {'; '.join(told)}.")
+    return with_alt(ax, f"Histograms of singular values under the law. {'; '.join(told)}.")
 
 
-def product_spectra(products: Mapping[str, NDArray]) -> Axes:
+def product_spectra(products: Named) -> Axes:
     """Draw singular values (number of factors, width) of products of matrices, by their label."""
     curves: dict[str, NDArray] = {}
     for label, values in products.items():
         curves |= {f"{label}, largest": values[:, :1], f"{label}, median": values}
-    x = 1 + np.arange(len(values))
-    return medians_and_ranges(
-        x,
-        curves,
-        yscale="log",
-        ylim=(1e-12, 30),
-        xlabel="number of layers multiplied",
-        ylabel="singular value of the product",
-    )
+    settings: dict[str, Any] = {"yscale": "log", "ylim": (1e-12, 30)}
+    settings |= {"xlabel": "number of layers multiplied", "ylabel": "singular value of the product"}
+    return medians_and_ranges(1 + np.arange(len(values)), curves, **settings)
 
 
 def medians_and_ranges(
-    x: NDArray,
-    curves: Mapping[str, NDArray],
-    ax: Axes | None = None,
-    direct: bool = True,
-    **settings: Any,
+    x: NDArray, curves: Named, ax: Axes | None = None, direct: bool = True, **settings: Any
 ) -> Axes:
     """Draw the median and range of each name's values (T, runs) against T steps or layers x.
 
     Labels stand beside the lines' ends or, unless `direct`, in a legend.
     """
-    ax = axes_or_new(ax)
+    ax = ax or plt.subplots()[1]
     for k, (name, values) in enumerate(curves.items()):
         look = STARTS.get(name, LOOKS[k % len(LOOKS)])
         ax.plot(x, np.median(values, 1), label=name, **look)
@@ -221,14 +210,11 @@ def medians_and_ranges(
         ax.text(0.05, 0.05, f"all {len(middles)} coincide", transform=ax.transAxes)
     ends = zip(curves, middles[:, -1], strict=True)
     last = ", ".join(f"{name} {middle:.2g}" for name, middle in ends)
-    return _said(ax, f"{_axes(ax)}: medians and ranges; at the right end {last}.")
+    return with_alt(ax, f"{_axes(ax)}: medians and ranges; at the right end {last}.")
 
 
 def range_panels(
-    x: NDArray,
-    contents: Mapping[str, Mapping[str, NDArray]],
-    sharey: bool = True,
-    **settings: Any,
+    x: NDArray, contents: Mapping[str, Named], sharey: bool = True, **settings: Any
 ) -> Axes:
     """Draw `medians_and_ranges` once for each title, side by side, with one scale or their own."""
     count, told = len(contents), []
@@ -240,10 +226,10 @@ def range_panels(
     names = _axes(ax)
     for ax in axes[1:]:
         ax.set_ylabel("")
-    return _said(ax, f"{names}: medians, from the left end to the right one. {'. '.join(told)}.")
+    return with_alt(ax, f"{names}: medians, from the left end to the right one. {'. '.join(told)}.")
 
 
-def loss_curves(losses: Mapping[str, NDArray], **settings: Any) -> Axes:
+def loss_curves(losses: Named, **settings: Any) -> Axes:
     """Draw the median and range of losses (steps + 1, seeds); diverged runs count as infinite."""
     finite = {name: np.where(np.isfinite(run), run, 1e12) for name, run in losses.items()}
     step = 1 + np.arange(len(next(iter(losses.values()))))
@@ -251,9 +237,7 @@ def loss_curves(losses: Mapping[str, NDArray], **settings: Any) -> Axes:
     return medians_and_ranges(step, finite, **{"xscale": "log", "yscale": "log"} | names | settings)
 
 
-def decision_regions(
-    logits: Mapping[str, NDArray], titles: Sequence[str], data: tuple[NDArray, NDArray]
-) -> Axes:
+def decision_regions(logits: Named, titles: Sequence[str], data: tuple[NDArray, NDArray]) -> Axes:
     """Draw the data, and what logits at `PLANE` predict: one row a name, one column a title."""
     size = (1.65 * len(titles) + 0.4, 1.6 * len(logits) + 0.3)
     _, axes = plt.subplots(len(logits), len(titles), figsize=size, squeeze=False)
@@ -307,19 +291,13 @@ def histogram_grid(
     axes[0].set_ylabel("share of the values")
     figure.legend(handles=axes[0].patches, loc="outside upper right", ncols=len(times))
     span = f"{_plain(xlabel)}, from {times[0]} to {times[-1]}"
-    return _said(ax, f"Histograms of the {span}: {'; '.join(told)}.")
+    return with_alt(ax, f"Histograms of the {span}: {'; '.join(told)}.")
 
 
 def _label_at_the_right(ax: Axes, x: Sequence | NDArray) -> None:
     """Let the axis end with the lines, and label them beyond it."""
     ax.set_xlim(x[0], x[-1])
     label_lines(ax)
-
-
-def _said(ax: Axes, sentence: str) -> Axes:
-    """Return the axes; the sentence becomes their figure's alternative text."""
-    ax.figure.set_label(sentence)
-    return ax
 
 
 def _axes(ax: Axes) -> str:
@@ -330,12 +308,7 @@ def _axes(ax: Axes) -> str:
 
 def _plain(label: str) -> str:
     """Return a label without the marks of mathematical type."""
-    for mark, read in {
-        "\\|": "‖",
-        "\\partial ": "∂",
-        "\\partial": "∂",
-        "\\mathcal{L}": "L",
-    }.items():
+    for mark, read in (("\\|", "‖"), ("\\partial", "∂"), ("∂ ", "∂"), ("\\mathcal{L}", "L")):
         label = label.replace(mark, read)
     return label.translate(str.maketrans("", "", "${}^"))
 

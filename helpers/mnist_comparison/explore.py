@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 from helpers import activations
-from helpers.explorer import Explorer
+from helpers.explorer import Explorer, unit_menu
 from helpers.mnist_comparison.plots import CLIP, by_unit, clipped
 from helpers.mnist_comparison.search import Runs
 from helpers.palette import BLUE
@@ -62,12 +62,10 @@ def runs(runs: Runs, x: Tensor, y: Tensor, chosen: Mapping[str, float]) -> Explo
             f"{digit} taken for {taken}, {errors.max()} times of {counts[digit].sum()}."
         )
 
-    names = [(activations.get(unit).label, unit) for unit in units]
-    which = widgets.Dropdown(options=names, description="Unit")
     steps = [(f"{rate:.4f}", rate) for rate in sorted(rates)]
     slider = widgets.SelectionSlider(options=steps, description="Learning rate")
     slider.value = chosen[units[0]]
-    return Explorer(figure, redraw, {"unit": which, "rate": slider})
+    return Explorer(figure, redraw, {"unit": unit_menu(units), "rate": slider})
 
 
 def centred(drawing: Image.Image) -> NDArray[np.float32]:

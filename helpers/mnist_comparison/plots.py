@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from helpers import activations
 from helpers.palette import BLUE, GREY, ORANGE, PALE_BLUE, SHADE
-from helpers.plotting import label_lines, unit_style
+from helpers.plotting import label_lines, unit_style, with_alt
 
 CLIP = 100.0  # losses above are drawn at this height
 DASHES = ("-", "--", "-.", ":")
@@ -74,8 +74,7 @@ def curves_by_unit(histories: Mapping[str, Curves], title: str) -> Figure:
     for ax in figure.axes[1::2]:
         label_lines(ax)
     last = by_unit({unit: run.curves()[3][-1] for unit, run in histories.items()}, ".3f")
-    figure.set_label(f"Four panels of curves by epoch; final validation accuracies: {last}.")
-    return figure
+    return with_alt(figure, f"Four panels of curves by epoch; final validation accuracies: {last}.")
 
 
 def curves_by_rate(
@@ -87,7 +86,7 @@ def curves_by_rate(
     """
     rates, runs = list(histories), list(histories.values())
     colors = plt.get_cmap("viridis")(LogNorm(rates[0], rates[-1] * 6)(rates))
-    styles = [
+    looks = [
         {
             "color": color,
             "linestyle": DASHES[i % 4] if how == "learned" else "-",
@@ -96,14 +95,15 @@ def curves_by_rate(
         }
         for i, (rate, color, how) in enumerate(zip(rates, colors, outcomes, strict=True))
     ]
-    figure = _panels(runs, styles, title)
+    figure = _panels(runs, looks, title)
     shown = figure.axes[0].get_legend_handles_labels()
     figure.legend(*shown, loc="outside right center", title="learning rate", handlelength=3)
     ends = (
-        f"{own['label']} {run.curves()[3][-1]:.3f}" for own, run in zip(styles, runs, strict=True)
+        f"{own['label']} {run.curves()[3][-1]:.3f}" for own, run in zip(looks, runs, strict=True)
     )
-    figure.set_label(f"{title}: curves by epoch; final validation accuracies: {', '.join(ends)}.")
-    return figure
+    return with_alt(
+        figure, f"{title}: curves by epoch; final validation accuracies: {', '.join(ends)}."
+    )
 
 
 def as_recorded_and_displayed(
@@ -122,8 +122,7 @@ def as_recorded_and_displayed(
         said.append(f"{kind}: {whole} of {len(curves)} lines are whole")
         ax.set(title=said[-1], yscale="log", xlabel="epoch")
     axes[0].set_ylabel("cross-entropy in nats")
-    figure.set_label("; ".join(said))
-    return figure
+    return with_alt(figure, "; ".join(said))
 
 
 def rate_grid(
@@ -157,10 +156,9 @@ def rate_grid(
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
     plt.colorbar(image, ax=ax, label="validation accuracy", shrink=0.8, extend="both")
-    figure: Any = ax.get_figure(root=True)
+    before: Any = ax.figure.get_label()  # of a figure with several tables
     said = f"A table of {how.size} runs, of which {(how == 'learned').sum()} learned; framed rates:"
-    figure.set_label(f"{figure.get_label()} {said} {by_unit(chosen, '.4f')}.".strip())
-    return ax
+    return with_alt(ax, f"{before} {said} {by_unit(chosen, '.4f')}.".strip())
 
 
 def published_beside_ours(
@@ -175,8 +173,7 @@ def published_beside_ours(
     ax.set_ylim(len(ours) - 0.4, -0.6)
     ax.set_xlabel("test accuracy      (● ours, one a seed   | published)")
     spans = {u: f"{published[u]:.4f}, {min(own):.4f} to {max(own):.4f}" for u, own in ours.items()}
-    ax.figure.set_label(f"Test accuracies, published and ours: {by_unit(spans)}.")
-    return ax
+    return with_alt(ax, f"Test accuracies, published and ours: {by_unit(spans)}.")
 
 
 def before_and_after(
@@ -204,8 +201,7 @@ def before_and_after(
         first = {unit: np.median(array, 1)[:, 0] for unit, array in by.items()}
         words = by_unit({unit: f"{old:.2g} to {new:.2g}" for unit, (old, new) in first.items()})
         said.append(f"{name} {words}")
-    figure.set_label(f"Layer 1 before and after training: {'; '.join(said)}.")
-    return figure
+    return with_alt(figure, f"Layer 1 before and after training: {'; '.join(said)}.")
 
 
 def learned_swish(betas: Sequence[float], z: Sequence[NDArray], title: str) -> Figure:
@@ -230,5 +226,4 @@ def learned_swish(betas: Sequence[float], z: Sequence[NDArray], title: str) -> F
         )
     axes[0, 0].set_ylabel(r"$z\, s(\beta z)$")
     axes[0, 0].legend(loc="upper left", handlelength=3)
-    figure.set_label(f"Swish beside ReLU and z/2 over a histogram of z: {'; '.join(said)}.")
-    return figure
+    return with_alt(figure, f"Swish beside ReLU and z/2 over a histogram of z: {'; '.join(said)}.")

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from helpers import activations, drawn, initialization
+from helpers.activations import relu
 from helpers.differences import Finding, as_array, describe, malformed, wrong
-from helpers.judge import Checklist, Given, Task, each
+from helpers.judge import Answer, Checklist, Given, Task, each, named
 from helpers.networks import mlp
 from helpers.numerical_stability import depth, gradients
 
@@ -62,35 +63,31 @@ def _foretold(received: Any, given: Given) -> None:
 
 
 predictions = checklist.exercise(
-    "4.1 What will it print?",
-    Task(PRINTED.copy, {"no argument": lambda rng: ()}, verify=_foretold),
+    "4.1 What will it print?", PRINTED.copy, lambda rng: (), verify=_foretold
 )
 
 NAMES = ("L", "layer", "N", "slope", "weight", "output", "activation")
 
 
-def _model(
-    rng: Generator, L: int, layer: int, N: int, *deviations: float, seeded: bool = False
-) -> Given:
+def _model(rng: Generator, L: int, layer: int, N: int, *stds: float, seeded: bool = False) -> Given:
     """Return arguments: the deviations up to 30 % larger, L if above 5, up to 2 more."""
-    spread = zip(deviations, rng.uniform(1, 1.3, len(deviations)), strict=True)
+    spread = zip(stds, rng.uniform(1, 1.3, len(stds)), strict=True)
     drawn = [float(f"{d * r:.3g}") if isinstance(d, float) else d for d, r in spread]
-    numbers = (L + int(rng.integers(3)) * (L > 5), layer, N, *drawn)
-    said = ", ".join(f"{name} = {value:g}" for name, value in zip(NAMES, numbers, strict=True))
-    return Given((*numbers, _seed(rng)) if seeded else numbers, said=said)
+    numbers: Any = (L + int(rng.integers(3)) * (L > 5), layer, N, *drawn)
+    return named(*[_seed(rng)] * seeded, **dict(zip(NAMES, numbers, strict=True)))
 
 
 def _seed(rng: Generator) -> Generator:
     return np.random.default_rng(rng.integers(2**32))
 
 
-def _logs(n: int = 0, slopes: int = 0, weights: int = 0, **fixed: float) -> Callable[..., float]:
+def _logs(slopes: int = 0, weights: int = 0, **fixed: float) -> Answer:
     """Return the formula with so many factors more of a kind, and numbers replaced."""
 
     def answer(*numbers: float) -> float:
         L, layer, N, *deviations = (dict(zip(NAMES, numbers, strict=True)) | fixed).values()
         powers = L - layer + 1 + slopes, L - layer + weights, 1, 1
-        return (L - layer + n) * np.log10(N) + 2 * np.dot(powers, np.log10(deviations))
+        return (L - layer) * np.log10(N) + 2 * np.dot(powers, np.log10(deviations))
 
     return answer
 
@@ -124,14 +121,11 @@ MODELS = (
 )
 log_variance = checklist.exercise(
     "4.4 The variance in logarithms",
-    Task(
-        LOGS,
-        {"models": each(_model, *MODELS)},
-        LOG_MISTAKES,
-        rtol=1e-6,
-        atol=1e-6,
-        forbidden=[(gradients, "log10_variance")],
-    ),
+    LOGS,
+    each(_model, *MODELS),
+    LOG_MISTAKES,
+    near=(1e-6, 1e-6),
+    forbidden=[(gradients, "log10_variance")],
 )
 
 
@@ -154,7 +148,7 @@ def _draws(
     return call(getattr(answer, "many", one_by_one), repeats, *sizes, rng)
 
 
-def _sampler_of(many: Callable[..., NDArray]) -> Callable[..., NDArray]:
+def _sampler_of(many: Answer) -> Answer:
     """Return a function that draws once, from one that draws many at once; it keeps both."""
 
     def once(*args: Any) -> NDArray:
@@ -164,16 +158,8 @@ def _sampler_of(many: Callable[..., NDArray]) -> Callable[..., NDArray]:
     return once
 
 
-def _sampler(
-    layers: int = 0,
-    top: bool = True,
-    power: float = 1,
-    kept: str = "",
-    shared: bool = False,
-    flipped: bool = False,
-    **fixed: float,
-) -> Callable[..., NDArray]:
-    """Return a sampler; by options a wrong one: layers too many, slopes missing or kept, …."""
+def _sampler(slip: str = "", layers: int = 0, power: int = 1, **fixed: float) -> Answer:
+    """Return a sampler, or one with a slip: layers too many, powers of deviations, numbers set."""
 
     def many(repeats: int, *numbers: Any) -> NDArray:
         *settings, rng = numbers
@@ -183,16 +169,14 @@ def _sampler(
         def normal(std: float, *size: int) -> Any:
             return rng.normal(0, std**power, (repeats, *size))
 
-        draw = {
-            "D": lambda: normal(slope, 1 if shared else N, 1),
-            "W": lambda: normal(weight, N, N),
-        }
-        draw |= {name: cache(draw[name]) for name in kept}
-        delta = normal(output, N, 1) * (draw["D"]() if top else 1)
+        D: Any = partial(normal, slope, 1 if slip == "one a layer" else N, 1)
+        W: Any = partial(normal, weight, N, N)
+        D, W = (cache(D) if slip == "the same D" else D, cache(W) if slip == "the same W" else W)
+        delta = normal(output, N, 1) * (1 if slip == "no D on top" else D())
         for _ in range(L - layer + layers):
-            delta = draw["D"]() * (draw["W"]() @ delta)
+            delta = D() * (W() @ delta)
         gradients = delta * normal(activation, 1, N)
-        return gradients.mT if flipped else gradients
+        return gradients.mT if slip == "transposed" else gradients
 
     return _sampler_of(many)
 
@@ -240,31 +224,27 @@ def _balance(signs: NDArray) -> str:
     return "independent" if abs(products.mean()) < 0.1 else "dependent"
 
 
-TRANSPOSED = "The matrix is transposed: rows belong to δ, columns to the activations."
 SAMPLE_MISTAKES = {
     "rng.normal takes a standard deviation, not a variance.": _sampler(power=2),
-    "There are L − l + 1 slope matrices, one more than weight matrices.": _sampler(top=False),
-    "There is a layer too many; draw L − l weight matrices.": _sampler(1),
-    "A layer is missing; draw L − l weight matrices.": _sampler(-1),
-    TRANSPOSED: _sampler(flipped=True),
-    "Every layer has weights of its own; here all have the same.": _sampler(kept="W"),
-    "Every layer has slopes of its own; here all have the same.": _sampler(kept="D"),
-    "Every unit has a slope of its own; here one number is a layer's.": _sampler(shared=True),
+    "There are L − l + 1 slope matrices, one more than weight matrices.": _sampler("no D on top"),
+    "There is a layer too many; draw L − l weight matrices.": _sampler(layers=1),
+    "A layer is missing; draw L − l weight matrices.": _sampler(layers=-1),
+    "The matrix is transposed: rows belong to δ, columns to a.": _sampler("transposed"),
+    "Every layer has weights of its own; here all have the same.": _sampler("the same W"),
+    "Every layer has slopes of its own; here all have the same.": _sampler("the same D"),
+    "Every unit has a slope of its own; here one number is a layer's.": _sampler("one a layer"),
     "The output gradient's deviation is missing.": _sampler(output=1),
     "The activation's deviation is missing.": _sampler(activation=1),
 }
 WIDE, NARROW = (5, 3, 24, 0.35, 3.0, 20.0, 0.04), (3, 2, 1, 3.0, 0.15, 0.04, 20.0)
 sample_gradient = checklist.exercise(
     "4.5 Sample the gradient",
-    Task(
-        _sampler(),
-        {"models": each(_model, WIDE, NARROW, (5, 2, 1, 2, 3, 5, 11), seeded=True)},
-        SAMPLE_MISTAKES,
-        observe=_law,
-        rtol=0,
-        atol=0.3,
-        forbidden=[(gradients, "sample_gradient")],
-    ),
+    _sampler(),
+    each(_model, WIDE, NARROW, (5, 2, 1, 2, 3, 5, 11), seeded=True),
+    SAMPLE_MISTAKES,
+    observe=_law,
+    near=(0, 0.3),
+    forbidden=[(gradients, "sample_gradient")],
 )
 
 
@@ -311,18 +291,17 @@ def _seen(call: Callable, answer: Callable, given: Given) -> dict[str, Any]:
         ("its right end", x.max() + bin_width / 2, logs.max(), 1.1),
     ):
         seen[name] = float(exact if abs(value - exact) <= slack * bin_width else value)
-    label, title = ax.get_xlabel(), drawn.title(ax)
-    for shown_figure in (figure, other):
-        plt.close(shown_figure)
-    named = re.search(r"10|₁₀|\bten\b|\blg\b|decimal|decade", label, re.IGNORECASE)
-    zeros = str(int(np.sum(gradient == 0)))
+    for used in (figure, other):
+        plt.close(used)
+    label, title, zeros = ax.get_xlabel(), drawn.title(ax), str(np.sum(gradient == 0))
+    ten = re.search(r"10|₁₀|\bten\b|\blg\b|decimal|decade", label, re.IGNORECASE)
     told = zeros in ["0", *re.findall(r"\d+", title)]
-    seen["label of the x-axis"] = "one that tells base 10" if named else label
+    seen["label of the x-axis"] = "one that tells base 10" if ten else label
     seen["title"] = f"one with the number of zeros, {zeros}" if told else title
     return seen
 
 
-def _histogram(values: Callable[[NDArray], NDArray]) -> Callable[..., Axes]:
+def _histogram(values: Answer) -> Answer:
     def answer(gradient: NDArray, ax: Axes) -> Axes:
         ax.hist(values(gradient[gradient != 0].astype(np.float64)), bins=30)
         ax.set(xlabel="log10 |g|", title=f"{np.sum(gradient == 0)} zeros")
@@ -331,39 +310,28 @@ def _histogram(values: Callable[[NDArray], NDArray]) -> Callable[..., Axes]:
     return answer
 
 
-HISTOGRAM_MISTAKES: dict[str, Callable[[NDArray], NDArray]] = {
+HISTOGRAM_MISTAKES: dict[str, Answer] = {
     "These are natural logarithms; base 10 is asked for.": lambda g: np.log(np.abs(g)),
     "Only positive entries are drawn; take the absolute value first.": lambda g: np.log10(g[g > 0]),
     "The squares are drawn, not the magnitudes.": lambda g: np.log10(g**2),
     "The magnitudes themselves are drawn; take their logarithm.": np.abs,
 }
 
-GRADIENTS = (
-    (-8, (50, 40), 67),
-    (12, (4, 5, 6), 23),
-    (-100, (1500,), 41),
-    (-12, (2, 6), 0, np.float32),
-)
+SMALL = -12, (2, 6), 0, np.float32
+GRADIENTS = (-8, (50, 40), 67), (12, (4, 5, 6), 23), (-100, (1500,), 41), SMALL
 plot_magnitudes = checklist.exercise(
     "4.6 A histogram of magnitudes",
-    Task(
-        _histogram(lambda g: np.log10(np.abs(g))),
-        {"gradients": each(_magnitudes, *GRADIENTS)},
-        {sentence: _histogram(values) for sentence, values in HISTOGRAM_MISTAKES.items()},
-        observe=_seen,
-        rtol=0.02,
-        atol=0.3,
-        single=(0.02, 0.3),
-    ),
+    _histogram(lambda g: np.log10(np.abs(g))),
+    each(_magnitudes, *GRADIENTS),
+    {sentence: _histogram(values) for sentence, values in HISTOGRAM_MISTAKES.items()},
+    observe=_seen,
+    near=(0.02, 0.3),
+    single=(0.02, 0.3),
 )
 
 
 def _problem(
-    rng: Generator,
-    make: Callable[[], nn.Module],
-    scale: float = 0.7,
-    examples: int = 12,
-    arrives: bool = False,
+    rng: Generator, make: Answer, scale: float = 0.7, examples: int = 12, arrives: bool = False
 ) -> Given:
     """Return a network and data; where it `arrives`, some other loss left its gradients."""
     network = make()
@@ -405,7 +373,7 @@ def _sizes(
     size: Callable[[Tensor], Any] = lambda grad: grad.abs().mean(),
     loss: Callable[[Tensor], Tensor] = lambda errors: errors.square().mean(),
     biases: bool = False,
-) -> Callable[..., NDArray]:
+) -> Answer:
     def answer(network: nn.Module, inputs: Tensor, targets: Tensor) -> NDArray:
         weights = [layer.weight for layer in _linear(network)]
         chosen = list(network.parameters()) if biases else weights
@@ -440,31 +408,27 @@ NETWORKS: tuple[tuple, ...] = (
 )
 layer_gradients = checklist.exercise(
     "4.8 The size of each layer's gradient",
-    Task(
-        _sizes(),
-        {"networks": each(_problem, *NETWORKS)},
-        SIZE_MISTAKES,
-        observe=_watched,
-        single=(2e-4, 0),
-    ),
+    _sizes(),
+    each(_problem, *NETWORKS),
+    SIZE_MISTAKES,
+    observe=_watched,
+    single=(2e-4, 0),
 )
 
 
-def _weights(normal: bool, variance: Callable[[int, int], float], low: float = -1.0) -> Callable:
+def _weights(normal: bool, c: float, changed: Answer = lambda v, *_: v, low: float = -1) -> Answer:
+    """Return a sampler of entries of variance c/(n_in + n_out), changed; uniform from low · d."""
+
     def many(repeats: int, fan_in: int, fan_out: int, rng: Generator) -> NDArray:
-        std, size = np.sqrt(variance(fan_in, fan_out)), (repeats, fan_out, fan_in)
-        d = np.sqrt(3) * std
+        std = np.sqrt(changed(c / (fan_in + fan_out), fan_in, fan_out))
+        d, size = np.sqrt(3) * std, (repeats, fan_out, fan_in)
         return rng.normal(0, std, size) if normal else rng.uniform(low * d, d, size)
 
     return _sampler_of(many)
 
 
-FANS = (150, 250), (350, 45), (2, 5), (9, 9)
-
-
 def _fans(rng: Generator, fan_in: int, fan_out: int) -> Given:
-    said = f"fan_in = {fan_in}, fan_out = {fan_out}"
-    return Given((fan_in, fan_out, _seed(rng)), said=said)
+    return named(_seed(rng), fan_in=fan_in, fan_out=fan_out)
 
 
 def _moments(call: Callable, answer: Callable, given: Given) -> dict[str, float]:
@@ -473,11 +437,8 @@ def _moments(call: Callable, answer: Callable, given: Given) -> dict[str, float]
     weights = _draws(call, answer, given, (fan_out, fan_in), 80_000 // (fan_in * fan_out))
     mean, std = weights.mean(), max(weights.std(), 1e-300)
     z = (weights - mean) / std
-    neighbours = [
-        np.mean(along[1:] * along[:-1])
-        for along in (np.moveaxis(z, axis, 0) for axis in range(3))
-        if len(along) > 1
-    ]
+    swapped = (np.moveaxis(z, axis, 0) for axis in range(3) if z.shape[axis] > 1)
+    neighbours = [np.mean(along[1:] * along[:-1]) for along in swapped]
     found = {
         "the mean, over the standard deviation": mean / std,
         "the variance, times (n_in + n_out)": std**2 * (fan_in + fan_out),
@@ -487,41 +448,38 @@ def _moments(call: Callable, answer: Callable, given: Given) -> dict[str, float]
     return {name: round(float(value), 2) + 0.0 for name, value in found.items()}
 
 
+FANS = (150, 250), (350, 45), (2, 5), (9, 9)
+EITHER: dict[str, Answer] = {
+    "Both fans enter: this divides by n_in, not their mean.": lambda v, i, o: v / 2 * (1 + o / i),
+    "Both fans enter: this divides by n_out, not their mean.": lambda v, i, o: v / 2 * (1 + i / o),
+    "n_in alone stands where n_in + n_out belongs.": lambda v, i, o: v * (1 + o / i),
+}
+NORMAL: dict[str, Answer] = {
+    "rng.normal takes the standard deviation, not the variance.": lambda v, *_: v**2
+}
+UNIFORM: dict[str, Answer] = {
+    "The half-width misses a factor √3: U(−h, h) has variance h²/3.": lambda v, *_: v / 3,
+    "The interval is h wide; it should reach from −h to h.": lambda v, *_: v / 4,
+    "The root is missing: U(−h, h) has variance h²/3.": lambda v, *_: 3 * v**2,
+}
+
+
 def _initialiser(name: str, c: int) -> Task:
     """Return the task of drawing normal or uniform entries of variance c/(n_in + n_out)."""
     normal = name.endswith("normal")
-    variances: dict[str, Callable[[int, int], float]] = {
-        "Both fans enter: this divides by n_in where their mean belongs.": lambda i, o: c / 2 / i,
-        "Both fans enter: this divides by n_out where their mean belongs.": lambda i, o: c / 2 / o,
-        "n_in alone stands where n_in + n_out belongs.": lambda i, o: c / i,
-        "This is the variance of the other initialisation.": lambda i, o: (6 - c) / (i + o),
-    }
-
-    def right(fan_in: int, fan_out: int) -> float:
-        return c / (fan_in + fan_out)
-
-    if normal:
-        words = "rng.normal takes the standard deviation, not the variance."
-        variances[words] = lambda i, o: right(i, o) ** 2
-    else:
-        words = "The half-width misses a factor √3: U(−h, h) has variance h²/3."
-        variances[words] = lambda i, o: right(i, o) / 3
-        words = "The interval is h wide; it should reach from −h to h."
-        variances[words] = lambda i, o: right(i, o) / 4
-        words = "The root is missing: U(−h, h) has variance h²/3."
-        variances[words] = lambda i, o: 3 * right(i, o) ** 2
-    mistakes = {sentence: _weights(normal, variance) for sentence, variance in variances.items()}
+    changes = EITHER | (NORMAL if normal else UNIFORM)
+    mistakes = {sentence: _weights(normal, c, changed) for sentence, changed in changes.items()}
+    mistakes["This is the variance of the other initialisation."] = _weights(normal, 6 - c)
     other = "uniform; normal" if normal else "normal; uniform"
-    mistakes[f"These entries are {other} ones are asked for."] = _weights(not normal, right)
+    mistakes[f"These entries are {other} ones are asked for."] = _weights(not normal, c)
     if not normal:
-        mistakes["The entries run from 0 upwards, not from −h to h."] = _weights(False, right, 0.0)
+        mistakes["The entries run from 0 upwards, not from −h to h."] = _weights(False, c, low=0)
     return Task(
-        _weights(normal, right),
-        {"fans": each(_fans, *FANS)},
+        _weights(normal, c),
+        each(_fans, *FANS),
         mistakes,
         observe=_moments,
-        rtol=0.05,
-        atol=0.04,
+        near=(0.05, 0.04),
         forbidden=[
             *((initialization, method) for method in initialization.METHODS),
             *((nn.init, method + "_") for method in initialization.METHODS),
@@ -549,65 +507,55 @@ def _meets_xavier(received: NDArray, given: Given) -> None:
 
 sigmoid_map = checklist.exercise(
     "4.12 Scale and shift of the sigmoid",
-    Task(
-        lambda: (4.0, -2.0),
-        {"no argument": lambda rng: ()},
-        {
-            "Odd it is, but its slope is not 1: the slope of s itself is ¼.": lambda: (1, -0.5),
-            "The shift has to grow with the scale: scaled by 4, s(0) is 2.": lambda: (4, -0.5),
-            "The slope is right; the shift is missing.": lambda: (4, 0),
-            "The sign is turned round.": lambda: (-4, 2),
-            "The scale comes first, then the shift.": lambda: (-2, 4),
-        },
-        observe=lambda call, answer, given: as_array(call(answer)),
-        verify=_meets_xavier,
-    ),
+    lambda: (4.0, -2.0),
+    lambda rng: (),
+    {
+        "Odd it is, but its slope is not 1: the slope of s itself is ¼.": lambda: (1, -0.5),
+        "The shift has to grow with the scale: scaled by 4, s(0) is 2.": lambda: (4, -0.5),
+        "The slope is right; the shift is missing.": lambda: (4, 0),
+        "The sign is turned round.": lambda: (-4, 2),
+        "The scale comes first, then the shift.": lambda: (-2, 4),
+    },
+    observe=lambda call, answer, given: as_array(call(answer)),
+    verify=_meets_xavier,
 )
 
 
+def _square(z: NDArray) -> Any:
+    return np.mean(z**2)
+
+
 def _ratios(
-    second: Callable[[NDArray], Any] = lambda a: np.mean(a**2),
-    spread: Callable[[NDArray], Any] = np.var,
-    size: Callable[[NDArray], Any] = lambda z: np.mean(z**2),
-    unit: Callable[[NDArray], NDArray] = activations.relu,
-) -> Callable[[NDArray], NDArray]:
+    second: Answer = _square, spread: Answer = np.var, size: Answer = _square, unit: Answer = relu
+) -> Answer:
     return lambda z: np.array([second(unit(z)), spread(unit(z))]) / size(z)
-
-
-def _normal(rng: Generator, size: int | tuple, mean: Any, std: float, dtype: type = float) -> Given:
-    return Given((rng.normal(mean, std, size).astype(dtype),))
 
 
 RATIO_MISTAKES = {
     "The two ratios are in the wrong order; E[a²] comes first.": lambda z: _ratios()(z)[::-1],
     "That is a standard deviation, the root of the variance.": _ratios(spread=np.std),
-    "E[a²] is the mean of the squares, not the square of the mean.": _ratios(
-        lambda a: a.mean() ** 2
-    ),
+    "E[a²] is the mean of squares, not the mean's square.": _ratios(lambda a: np.mean(a) ** 2),
     "½ and ½ − 1/(2π) are for large normal samples.": lambda z: np.array([0.5, 0.5 - 0.5 / np.pi]),
     "ReLU is missing: these are the ratios of z itself.": _ratios(unit=np.asarray),
     "Divide by the mean of z², not by the variance of z about its mean.": _ratios(size=np.var),
     "The division by the mean of z² is missing.": _ratios(size=lambda z: 1.0),
-    "Both are E[a²]; a variance is taken about the mean.": _ratios(spread=lambda a: np.mean(a**2)),
+    "Both are E[a²]; a variance is taken about the mean.": _ratios(spread=_square),
 }
 
-SAMPLES = (
-    *((5, [-3.0, -1.0, 0.5, 2.0, 4.0], 0.3), ((3, 4), 0.5, 2.0), ((2, 3, 4), -10.0, 1e4)),
-    *((7, 0.0, 1e-4), (3000, 1.0, 3.0), (40, 0.5, 2.0, np.float32)),
+SAMPLES: tuple[tuple, ...] = (
+    *((5, [-3, -1, 0.5, 2, 4], 0.3, float), ((3, 4), 0.5, 2, float), ((2, 3, 4), -10, 1e4, float)),
+    *((7, 0, 1e-4, float), (3000, 1, 3, float), (40, 0.5, 2, np.float32)),
 )
 SIGNS = (1, 5), (-1, 5), (1, 1)
 relu_moments = checklist.exercise(
     "4.15 What ReLU leaves of a variance",
-    Task(
-        _ratios(),
-        {
-            "normal": each(_normal, *SAMPLES),
-            "one sign": lambda rng: [(sign * rng.uniform(1, 9, n),) for sign, n in SIGNS],
-        },
-        RATIO_MISTAKES,
-        rtol=1e-5,
-        atol=1e-6,
-    ),
+    _ratios(),
+    {
+        "normal": lambda rng: [(rng.normal(*law, n).astype(kind),) for n, *law, kind in SAMPLES],
+        "one sign": lambda rng: [(sign * rng.uniform(1, 9, n),) for sign, n in SIGNS],
+    },
+    RATIO_MISTAKES,
+    near=(1e-5, 1e-6),
 )
 
 
@@ -616,41 +564,34 @@ kaiming = checklist.exercise(
 )
 
 
-def _signal(
-    rng: Generator, unit: str, gain: float, depth: int, size: int, dtype: type = float
-) -> Given:
-    g = round(gain * rng.uniform(1, 1.3), 2)
-    t: NDArray = rng.normal(0.2, 1.2, size).astype(dtype)
-    said = f"sigma = {unit}, gain = {g}, depth = {depth}, t of {size} numbers"
+def _signal(rng: Generator, unit: str, g: float, depth: int, n: int, dtype: type = float) -> Given:
+    g = round(g * rng.uniform(1, 1.3), 2)
+    t: NDArray = rng.normal(0.2, 1.2, n).astype(dtype)
+    said = f"sigma = {unit}, gain = {g}, depth = {depth}, t of {n} numbers"
     return Given((activations.get(unit).value, g, depth, t), said=said)
 
 
-def _mean_square(sigma: Callable, q: float, t: NDArray) -> Any:
-    return np.mean(sigma(np.sqrt(q) * t) ** 2)
+def _squares(q: Answer = np.multiply, of: Answer = _square, extra: int = 0) -> Answer:
+    """Return the mean squares by layer, of activations whose z has the variance q(gain, last)."""
 
-
-def _squares(
-    step: Callable[..., Any] = lambda s, g, a, t: _mean_square(s, g * a, t), extra: int = 0
-) -> Callable[..., NDArray]:
     def answer(sigma: Callable, gain: float, depth: int, t: NDArray) -> NDArray:
         squares = [1.0]
         for _ in range(depth + extra):
-            squares.append(step(sigma, gain, squares[-1], t))
+            squares.append(of(sigma(np.sqrt(q(gain, squares[-1])) * t)))
         return np.array(squares)
 
     return answer
 
 
-STEPS = {
-    "q is a variance: z = √q · t, not q · t.": lambda s, g, a, t: _mean_square(s, (g * a) ** 2, t),
-    "The mean of the squares is asked for, not the square of the mean.": (
-        lambda s, g, a, t: np.mean(s(np.sqrt(g * a) * t)) ** 2
-    ),
-    "The mean of a² is asked for, not the variance of a: ReLU's mean is not 0.": (
-        lambda s, g, a, t: np.var(s(np.sqrt(g * a) * t))
-    ),
-    "The gain is missing.": lambda s, g, a, t: _mean_square(s, a, t),
-    "Each layer starts from the last one's mean square.": lambda s, g, a, t: _mean_square(s, g, t),
+SQUARES = {
+    "q is a variance: z = √q · t, not q · t.": _squares(lambda g, last: (g * last) ** 2),
+    "Take the mean of the squares, not the mean's square.": _squares(of=lambda a: a.mean() ** 2),
+    "The mean of a² is asked for, not a's variance: ReLU's mean is not 0.": _squares(of=np.var),
+    "The gain is missing.": _squares(lambda g, last: last),
+    "Each layer starts from the last one's mean square.": _squares(lambda g, last: g),
+    "The input's mean square, 1, comes first.": lambda *given: _squares()(*given)[1:],
+    "There are depth + 1 numbers; here is one more.": _squares(extra=1),
+    "The last layer is missing; there are depth + 1 numbers.": _squares(extra=-1),
 }
 
 SIGNALS = (
@@ -658,19 +599,7 @@ SIGNALS = (
     *(("softplus", 0.5, 3, 5), ("sigmoid", 1.6, 1, 2000), ("tanh", 1.5, 4, 500, np.float32)),
 )
 predicted_squares = checklist.exercise(
-    "4.17 Predict the mean square",
-    Task(
-        _squares(),
-        {"signals": each(_signal, *SIGNALS)},
-        {
-            **{sentence: _squares(step) for sentence, step in STEPS.items()},
-            "The input's mean square, 1, comes first.": lambda *given: _squares()(*given)[1:],
-            "There are depth + 1 numbers; here is one more.": _squares(extra=1),
-            "The last layer is missing; there are depth + 1 numbers.": _squares(extra=-1),
-        },
-        rtol=2e-5,
-        atol=0,
-    ),
+    "4.17 Predict the mean square", _squares(), each(_signal, *SIGNALS), SQUARES, near=(2e-5, 0)
 )
 
 
@@ -690,32 +619,27 @@ def _unit(rng: Generator, name: str, shift: float = 0.0) -> Given:
     return Given((lambda z: outer * value(inner * np.asarray(z)) + shift,), said=said)
 
 
-GAIN_MISTAKES: dict[str, Callable] = {
+GAIN_MISTAKES: dict[str, Answer] = {
     "That is √κ, as PyTorch gives it; n Var W is asked for.": lambda e: 1 / np.sqrt(e(2)),
     "That is E[σ(z)²]; the gain has to undo it.": lambda e: e(2),
     "The mean of σ counts, too: take E[σ(z)²], not the variance.": lambda e: 1 / (e(2) - e(1) ** 2),
     "That is E[σ(z)]², the square of the mean.": lambda e: 1 / max(e(1) ** 2, 1e-12),
-    "The weights have to add up to 1: a factor √(2π) is off.": lambda e: (
-        1 / e(2) / np.sqrt(2 * np.pi)
-    ),
+    "The weights have to add up to 1: a factor √(2π) is off.": lambda e: 0.398942 / e(2),
     "2 is ReLU's gain; any unit may come.": lambda e: 2.0,
 }
 
 gain_for = checklist.exercise(
     "4.19 A gain for any unit",
-    Task(
-        lambda sigma: 1 / _mean(sigma(GRID) ** 2),
-        {
-            "units": each(_unit, ("relu",), ("tanh",), ("swish",), ("gelu",), ("leaky_relu",)),
-            "shifted": each(_unit, ("sigmoid", -1.5), ("softplus", 2.0)),
-            "far out": each(_unit, ("cube",)),
-        },
-        {
-            sentence: lambda sigma, f=f: f(lambda power: _mean(sigma(GRID) ** power))
-            for sentence, f in GAIN_MISTAKES.items()
-        },
-        rtol=1e-3,
-        atol=0,
-        forbidden=[(depth, "gain_of")],
-    ),
+    lambda sigma: 1 / _mean(sigma(GRID) ** 2),
+    {
+        "units": each(_unit, ("relu",), ("tanh",), ("swish",), ("gelu",), ("leaky_relu",)),
+        "shifted": each(_unit, ("sigmoid", -1.5), ("softplus", 2.0)),
+        "far out": each(_unit, ("cube",)),
+    },
+    {
+        sentence: lambda sigma, f=f: f(lambda power: _mean(sigma(GRID) ** power))
+        for sentence, f in GAIN_MISTAKES.items()
+    },
+    near=(1e-3, 0),
+    forbidden=[(depth, "gain_of")],
 )

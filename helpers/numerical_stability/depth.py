@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from helpers import activations
 
+Stack = Sequence[NDArray] | NDArray  # a layer's matrix each
 Pair = tuple[str, float] | tuple[str, float, float]  # a unit's name, a gain, perhaps a branch
 GAINS = {"xavier": 1.0, "kaiming": 2.0}  # n Var W where n_in = n_out = n
 
@@ -134,24 +135,19 @@ def unit_matrices(depth: int, width: int, rng: Generator, law: str = "normal") -
 
 
 def forward_backward(
-    unit: str,
-    matrices: Sequence[NDArray] | NDArray,
-    scale: float,
-    inputs: NDArray,
-    top: NDArray,
-    branch: float | None = None,
+    unit: str, matrices: Stack, scale: float, x: NDArray, top: NDArray, branch: float | None = None
 ) -> tuple[list[NDArray], list[NDArray]]:
     """Return a⁽⁰⁾ to a⁽ᴸ⁾ and δ⁽¹⁾ to δ⁽ᴸ⁾ of layers whose weights are scale · matrix.
 
-    A unit follows every layer; a matrix has the shape (fan_out, fan_in), `inputs` (fan_in,) or,
-    for a batch, (fan_in, batch), and `top`, the gradient at the last activations, theirs. With a
+    A unit follows every layer; a matrix has the shape (fan_out, fan_in), `x` (fan_in,) or, for
+    a batch, (fan_in, batch), and `top`, the gradient at the last activations, theirs. With a
     `branch`, a layer gives a + branch · scale · matrix σ(a), and each δ is a gradient at a.
     """
     known = activations.get(unit)
     if branch is not None:
-        return _residual(known, matrices, branch * scale, inputs, top)
+        return _residual(known, matrices, branch * scale, x, top)
     scale = matrices[0].dtype.type(scale)
-    signals, slopes = [inputs], []
+    signals, slopes = [x], []
     for matrix in matrices:
         z = matrix @ signals[-1] * scale
         signals.append(known.value(z))
@@ -163,13 +159,9 @@ def forward_backward(
 
 
 def _residual(
-    known: activations.Activation,
-    matrices: Sequence[NDArray] | NDArray,
-    scale: float,
-    inputs: NDArray,
-    top: NDArray,
+    known: activations.Activation, matrices: Stack, scale: float, x: NDArray, top: NDArray
 ) -> tuple[list[NDArray], list[NDArray]]:
-    signals, deltas, scale = [inputs], [top], matrices[0].dtype.type(scale)
+    signals, deltas, scale = [x], [top], matrices[0].dtype.type(scale)
     for matrix in matrices:
         signals.append(signals[-1] + matrix @ known.value(signals[-1]) * scale)
     for matrix, a in zip(matrices[:0:-1], signals[-2:0:-1], strict=True):

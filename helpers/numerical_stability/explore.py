@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from helpers import activations, initialization, palette
-from helpers.explorer import Explorer
+from helpers.explorer import Explorer, unit_menu
 from helpers.numerical_stability import depth
 from helpers.plotting import text_color
 
@@ -100,11 +100,10 @@ def through_layers(seed: int = 0) -> Explorer:
             f"exactly 0 and stands in no histogram."
         )
 
-    names = [(activations.get(name).label, name) for name in activations.UNITS]
     methods = [(label, name) for name, label in initialization.LABELS.items()]
     scales, widths = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 4], [8, 16, 32, 64, 128]
     controls = {
-        "unit": widgets.Dropdown(options=names, value="relu", description="Unit"),
+        "unit": unit_menu(activations.UNITS),
         "method": widgets.Dropdown(options=methods, value="xavier_normal", description="Weights"),
         "scale": widgets.SelectionSlider(options=scales, value=1, description="Scale of weights"),
         "layers": widgets.IntSlider(value=MAX_DEPTH, min=2, max=MAX_DEPTH, description="Depth"),

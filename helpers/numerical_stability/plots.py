@@ -12,12 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from helpers import activations, initialization, palette
 from helpers.numerical_stability.depth import Signal
-from helpers.plotting import label_lines, text_color, unit_style
+from helpers.plotting import label_lines, text_color, unit_style, with_alt
 
 RANGES = {"float64": (-323.3, 308.3), "float32": (-44.9, 38.5), "float16": (-7.2, 4.8)}  # log₁₀
 DASHES: tuple[str | tuple, ...] = ("-", "--", "-.", (0, (3, 1)), ":")
 Fits = tuple[NDArray, NDArray, NDArray, NDArray]  # in the order of `sine_fit.Fits`
 SHARED: dict[str, Any] = {"sharex": True, "sharey": "row", "squeeze": False}
+Runs = Mapping[str, Mapping[str, NDArray]]  # by a panel's title and a label
 Curve = tuple[NDArray, NDArray]  # many networks, (networks, layers), and theory, (layers,)
 BASELINE: dict[str, Any] = {"color": palette.GREY, "linestyle": ":", "lw": 1.3}
 
@@ -61,11 +62,11 @@ def magnitudes(logs: Mapping[str, NDArray]) -> Figure:
     ranges.set_xlabel("log₁₀ of the median magnitude of an entry, and the ranges of the formats")
     axes[next(iter(logs))].set_ylabel("number of entries")
     places = ", ".join(f"{round(np.median(values))}" for values in logs.values())
-    figure.set_label(
+    return with_alt(
+        figure,
         f"Histograms of log10 magnitudes for {', '.join(logs)}, medians {places}, each several "
-        "powers of ten wide with a longer tail to the left, and where they lie among the formats."
+        "powers of ten wide with a longer tail to the left, and where they lie among the formats.",
     )
-    return figure
 
 
 def _draw_gradients(ax: Axes, steps: NDArray, gradients: NDArray) -> None:
@@ -112,11 +113,11 @@ def five_fits(x: NDArray, runs: Mapping[str, Fits], baseline: float) -> Figure:
     axes[2, 0].yaxis.get_major_locator().set_params(numticks=7)
     _label(figure, axes[2], pad=3)
     last = ", ".join(f"{np.median(fits[2][-1]):.4g}" for fits in runs.values())
-    figure.set_label(
+    return with_alt(
+        figure,
         "A column a configuration with fits, losses and gradients by layer, a line a seed. Median "
-        f"last losses {last}; answering 0 has {baseline:.4g}."
+        f"last losses {last}; answering 0 has {baseline:.4g}.",
     )
-    return figure
 
 
 def balanced_units(curves: Mapping[str, ArrayLike], x: NDArray) -> Figure:
@@ -129,13 +130,10 @@ def balanced_units(curves: Mapping[str, ArrayLike], x: NDArray) -> Figure:
     ax.set(xlim=(x[0], x[-1]), xlabel="x", ylabel="value of the unit")
     _label(figure, [ax])
     steep = ", ".join(f"{k} {np.gradient(v, x)[len(x) // 2]:.2f}" for k, v in curves.items())
-    figure.set_label(f"Curves beside the line x; their slopes in the middle: {steep}.")
-    return figure
+    return with_alt(figure, f"Curves beside the line x; their slopes in the middle: {steep}.")
 
 
-def losses(
-    runs: Mapping[str, Mapping[str, NDArray]], baseline: float, note: str, scale: str = "log"
-) -> Figure:
+def losses(runs: Runs, baseline: float, note: str, scale: str = "log") -> Figure:
     """Draw losses over the steps: the median network and the quartiles.
 
     `runs` maps units to methods' names to losses, (steps + 1, networks). What is not finite ends a
@@ -153,11 +151,10 @@ def losses(
         ax.set(yscale=scale, xlabel="step", title=f"{unit}, {note}")
     axes[0].set_ylabel("mean squared error")
     axes[-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=2.6)
-    figure.set_label(f"Losses over the steps, {note}. {_medians(runs)}.")
-    return figure
+    return with_alt(figure, f"Losses over the steps, {note}. {_medians(runs)}.")
 
 
-def final_losses(runs: Mapping[str, Mapping[str, NDArray]], baseline: float, note: str) -> Figure:
+def final_losses(runs: Runs, baseline: float, note: str) -> Figure:
     """Draw every network's last loss as a dot, a row a method, with the median as a bar.
 
     The arguments are those of `losses`; all last losses are finite.
@@ -175,11 +172,10 @@ def final_losses(runs: Mapping[str, Mapping[str, NDArray]], baseline: float, not
         ax.set_yticks(range(len(methods)), [initialization.LABELS[method] for method in methods])
         ax.set(ylim=(len(methods) - 0.5, -0.5), xlabel="loss after the last step")
         ax.grid(axis="y", visible=False)
-    figure.set_label(f"Last losses, {note}, a dot a network. {_medians(runs)}.")
-    return figure
+    return with_alt(figure, f"Last losses, {note}, a dot a network. {_medians(runs)}.")
 
 
-def _medians(runs: Mapping[str, Mapping[str, NDArray]]) -> str:
+def _medians(runs: Runs) -> str:
     # each unit's methods in words, for an alternative text
     return "Medians of the last loss: " + "; ".join(
         f"{unit} {initialization.LABELS[method]} {np.median(losses[-1]):.2g}"
@@ -230,11 +226,11 @@ def depth_curves(panels: Mapping[str, Mapping[str, tuple[Signal, Signal]]]) -> F
     axes[0, 0].set_ylabel("mean of $a^2$")
     axes[1, 0].set_ylabel(r"mean of $\delta^2$, last layer = 1")
     _label(figure, axes.flat)
-    figure.set_label(
+    return with_alt(
+        figure,
         "Mean squares by layer on log axes, median over networks with theory dashed. At the end, "
-        f"measured (theory): of a, {told[0]}; of δ, back at layer 1, {told[1]}."
+        f"measured (theory): of a, {told[0]}; of δ, back at layer 1, {told[1]}.",
     )
-    return figure
 
 
 def cosines(panels: Mapping[str, Mapping[str, Curve]]) -> Figure:
@@ -245,14 +241,14 @@ def cosines(panels: Mapping[str, Mapping[str, Curve]]) -> Figure:
         ax.set(title=f"{title} (theory dashed)", xlabel="layer")
     axes[0].set_ylabel("cosine of the two signals")
     _label(figure, axes)
-    figure.set_label(
+    return with_alt(
+        figure,
         "Cosine of two signals by layer, median over networks with theory dashed. At the last "
-        f"layer, measured (theory): {_told(panels, -1)}."
+        f"layer, measured (theory): {_told(panels, -1)}.",
     )
-    return figure
 
 
-def sizes(panels: Mapping[str, Mapping[str, NDArray]]) -> Figure:
+def sizes(panels: Runs) -> Figure:
     """Draw the mean of z² by layer on log axes, median and quartiles, a panel a title.
 
     `panels` maps titles to units' names to arrays (networks, layers); another name is drawn black.
@@ -268,5 +264,4 @@ def sizes(panels: Mapping[str, Mapping[str, NDArray]]) -> Figure:
         ax.set(title=title, xlabel="layer", yscale="log")
     axes[0].set_ylabel("mean of $z^2$")
     _label(figure, axes)
-    figure.set_label(f"Mean of z² by layer on log axes. Last, median: {'; '.join(said)}.")
-    return figure
+    return with_alt(figure, f"Mean of z² by layer on log axes. Last, median: {'; '.join(said)}.")

@@ -51,11 +51,9 @@ def sine_mlp(layers: int, width: int, activation: str) -> nn.Sequential:
     return nn.Sequential(first, *mlp(sizes, activation, bias=False))
 
 
-def _predict(
-    weights: Sequence[Tensor], unit: Unit, inputs: Tensor, branch: float | None = None
-) -> Tensor:
-    first, *between, last = [weight.transpose(1, 2) for weight in weights]
-    a = inputs.expand(len(first), -1, -1) @ first  # (networks, points, width)
+def _predict(stack: Sequence[Tensor], unit: Unit, x: Tensor, branch: float | None = None) -> Tensor:
+    first, *between, last = [weight.transpose(1, 2) for weight in stack]
+    a = x.expand(len(first), -1, -1) @ first  # (networks, points, width)
     for weight in between:
         a = unit(a @ weight) if branch is None else a + branch * (unit(a) @ weight)
     return a @ last

@@ -1,6 +1,7 @@
 """The exercises of notebook 01. Nets are judged by their sup error, never by their weights."""
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -10,17 +11,13 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from helpers import drawn
-from helpers.differences import arguments, as_array, describe, malformed, wrong
-from helpers.judge import Check, Checklist, Given, Kind, Task, plain
+from helpers.differences import as_array, by_name, describe, malformed, wrong
+from helpers.judge import Checklist, Given, Kind, each, named, plain
 from helpers.relu_approximation import nets
 from helpers.relu_approximation.nets import ReluNet, equal_pieces, hinges, sup_error
 
 checklist = Checklist("1 · Approximating x² with a ReLU net")
 progress = checklist.progress
-
-
-def _named(note: str = "", **values: Any) -> Given:
-    return Given(tuple(values.values()), said=arguments((), values), note=note)
 
 
 def _numbers(call: Callable, answer: Callable, given: Given) -> Any:
@@ -31,16 +28,12 @@ def _numbers(call: Callable, answer: Callable, given: Given) -> Any:
     return tuple(numbers) if several else numbers[0]
 
 
-def _exercise(
-    title: str, *parts: Any, observe: Any = _numbers, tolerance: float = 1e-5, **options: Any
-) -> Check:
-    options = {"observe": observe, "rtol": tolerance, "atol": tolerance, **options}
-    return checklist.exercise(title, Task(*parts, **options))
+_exercise = partial(checklist.exercise, observe=_numbers, near=(1e-5, 1e-5))
 
 
 def _hinge(rng: Generator, low: tuple, high: tuple, tolerance: float) -> Given:
     place, slope, rest = rng.uniform(low, high).tolist()
-    return _named(place=place, slope=slope, residual=rest * tolerance, tolerance=tolerance)
+    return named(place=place, slope=slope, residual=rest * tolerance, tolerance=tolerance)
 
 
 def _root(factor: float = 2, x2: float = 2, m: float = -1, rest: float = 1) -> Callable:
@@ -61,12 +54,10 @@ steepest_slope = _exercise(
     "1.1 The steepest hinge",
     _root(),
     {
-        "any": lambda rng: [_hinge(rng, *bounds) for bounds in HINGES],
-        "one place": lambda rng: [
-            _hinge(rng, (0.3, 0.2, 0.2), (0.3, 0.5, 0.2), 0.05) for _ in range(2)
-        ],
-        "the first": lambda rng: _named(place=0.0, slope=0.0, residual=0.0, tolerance=0.04),
-        "the default": lambda rng: _named(place=0.4, slope=0.6, residual=rng.uniform(0.004, 0.036)),
+        "any": each(_hinge, *HINGES),
+        "one place": each(_hinge, *[((0.3, 0.2, 0.2), (0.3, 0.5, 0.2), 0.05)] * 2),
+        "the first": lambda rng: named(place=0.0, slope=0.0, residual=0.0, tolerance=0.04),
+        "the default": lambda rng: named(place=0.4, slope=0.6, residual=rng.uniform(0.004, 0.036)),
     },
     {
         "This is the net's slope after the hinge, m + k; give the hinge's own, k.": _root(m=0),
@@ -85,12 +76,9 @@ steepest_slope = _exercise(
 
 def _measured(call: Callable, answer: Callable, given: Given) -> dict:
     """Observe the size of the student's net, its sup error, and its values along [0, 1]."""
-    value = call(answer, *given.args)
-    if not isinstance(value, (tuple, list)) or len(value) != 4:
-        malformed(f"expected four things, W1, b1, W2 and b2; received {describe(value)}")
-    W1, b1, W2, b2 = (as_array(part).astype(np.float64) for part in value)
+    parts = by_name(call(answer, *given.args), "W1", "b1", "W2", "b2")
     try:
-        net = ReluNet(W1, b1, W2, b2)
+        net = ReluNet(*map(as_array, parts.values()))
     except ValueError as error:
         malformed(str(error))
     return {"units": net.units, "error": sup_error(net).value, "values": net(X)}
@@ -121,7 +109,7 @@ P, K, ONES = np.array([0, 0.2, 0.6]), np.array([0.2, 0.6, 0.8]), np.ones(3)
 square_net = _exercise(
     "1.2 The net's parameters",
     _of(K, -K * P, ONES),
-    {"once": lambda rng: Given((), said="the net")},
+    lambda rng: Given((), said="the net"),
     {
         "b1 has the wrong signs: a hinge at p has the bias −wp.": _of(K, K * P, ONES),
         "W1 holds the slopes k, so the biases are −kp, not −p.": _of(K, -P, ONES),
@@ -200,7 +188,7 @@ def _exact(*parameters: NDArray) -> float:
 exact_error = _exercise(
     "1.3 The exact sup error",
     _exact,
-    {"nets": _nets},
+    _nets,
     {
         "The vertices are missing: x² minus a line is a parabola.": _among("ends"),
         "Only vertices are looked at; 0, 1 and the breakpoints count, too.": _among("vertices"),
@@ -211,17 +199,18 @@ exact_error = _exercise(
         "Breakpoints outside [0, 1] do not count.": _among("ends", "vertices", "outside"),
         "A vertex counts on its piece only.": _among("ends", "vertices", "off their piece"),
     },
-    tolerance=2e-8,
+    near=(2e-8, 2e-8),
     forbidden=((nets, "sup_error"),),
     hint="Candidates: 0, 1, breakpoints between them, and each piece's vertex if it lies on it.\n"
     "A grid will not do: what it finds is close, but too small.",
 )
 
 
-def _layers(rng: Generator, sign: int, *sizes: int) -> Given:
-    """Return a linear net of these layer sizes whose slope has this sign."""
+def _layers(rng: Generator, *sizes: int) -> Given:
+    """Return a linear net of these layer sizes, its slope below 0 where their number is odd."""
     weights = [rng.normal(size=(n, m)).round(2) for m, n in pairwise(sizes)]
-    weights[-1] *= sign * np.sign(np.linalg.multi_dot([np.eye(1), *weights[::-1]]))
+    sign = np.sign(np.linalg.multi_dot([np.eye(1), *weights[::-1]]))
+    weights[-1] *= sign * (-1) ** len(sizes)
     biases = [rng.normal(size=n).round(2) for n in sizes[1:]]
     return Given((weights, biases), said=f"a net of layer sizes {sizes}")
 
@@ -242,7 +231,7 @@ LAYERS = (1, 3, 1), (1, 4, 4, 4, 1), (1, 3, 5, 2, 4, 1), (1, 1), (1, 1, 1, 1), (
 collapse = _exercise(
     "1.4 Collapse a deep linear net",
     _line(),
-    {"nets": lambda rng: [_layers(rng, (-1) ** i, *n) for i, n in enumerate(LAYERS, 1)]},
+    each(_layers, *LAYERS),
     {
         "Return the slope m first, then the offset q.": _line(lambda m, c, bs: (c, m)),
         "The offset is missing: the biases add up to one.": _line(lambda m, c, bs: (m, 0)),
@@ -258,7 +247,7 @@ collapse = _exercise(
 
 def _interval(rng: Generator, low: float, high: float, width: float) -> Given:
     a = rng.uniform(low, high)
-    return _named(a=a, b=a + rng.uniform(width / 2, width))
+    return named(a=a, b=a + rng.uniform(width / 2, width))
 
 
 def _chord(offset: float = -1 / 8, error: float = 1 / 8, ab: float = -1) -> Callable:
@@ -271,8 +260,8 @@ best_line = _exercise(
     "1.5 The best line",
     _chord(),
     {
-        "any": lambda rng: [_interval(rng, *bounds) for bounds in INTERVALS],
-        "whole numbers": lambda rng: [_named(a=0, b=1), _named(a=1, b=3), _named(a=-2, b=2)],
+        "any": each(_interval, *INTERVALS),
+        "whole numbers": each(lambda rng, a, b: named(a=a, b=b), (0, 1), (1, 3), (-2, 2)),
     },
     {
         "This is the chord, which errs by (b − a)²/4 in the middle.": _chord(0, 1 / 4),
@@ -301,8 +290,8 @@ pieces_net = _exercise(
     "1.7 N equal pieces",
     lambda units: tuple(equal_pieces(units)),
     {  # 1/49 is rounded so that np.arange(0, 1, 1/49) has an entry too many
-        "any": lambda rng: [_named(units=n) for n in rng.permutation([3, 4, 5, 6]).tolist()],
-        "few, many": lambda rng: [_named(units=n) for n in (1, 2, int(rng.integers(9, 40)), 49)],
+        "any": lambda rng: [named(units=n) for n in rng.permutation([3, 4, 5, 6]).tolist()],
+        "few, many": lambda rng: [named(units=n) for n in (1, 2, int(rng.integers(9, 40)), 49)],
     },
     {
         "The chords are not lowered: b2 is 0.": _pieces(0),
@@ -318,15 +307,12 @@ pieces_net = _exercise(
 )
 
 
-def _look_at_plot(observation: tuple[Axes, Any], given: Given) -> None:
-    ax, returned = observation
-    if returned is not ax:
-        malformed(f"expected the axes to be returned, received {describe(returned)}")
+def _look_at_plot(ax: Axes, given: Given) -> None:
     wanted = np.stack(given.args, axis=1)
     found = drawn.through(ax, wanted)
     swapped = "err" in ax.get_xlabel().lower() and "err" not in ax.get_ylabel().lower()
     logarithms = drawn.through(ax, np.log10(wanted)) or drawn.through(ax, np.log(wanted))
-    for holds, otherwise in (
+    drawn.demand(
         (drawn.curves(ax), "nothing is to be seen on the axes `ax` that the function was given"),
         (not drawn.through(ax, wanted[:, ::-1]), "the axes are exchanged: units go to the right"),
         (not logarithms, "logarithms are drawn; draw the numbers, and make the axes logarithmic"),
@@ -338,20 +324,18 @@ def _look_at_plot(observation: tuple[Axes, Any], given: Given) -> None:
         (not swapped, "the labels are exchanged: units go to the right, errors up"),
         (any(curve.joined for curve in found), "the points are not joined by a line"),
         (any(curve.marked for curve in found), "the line has no markers to show the nets measured"),
-    ):
-        if not holds:
-            wrong(otherwise)
+    )
 
 
 def _errors(rng: Generator, *units: int, kind: Callable = np.array) -> Given:
     errors = np.sort(rng.uniform(0.3, 1, len(units)))[::-1] / np.square(units)
-    return _named(units=kind(units), errors=kind(errors))
+    return named(units=kind(units), errors=kind(errors))
 
 
 plot_errors = _exercise(
     "1.8 Plot the error",
     lambda *args: args[0],
-    {"any": lambda rng: [_errors(rng, 1, 2, 4, 8, 16), _errors(rng, 1, 3, 9, kind=list)]},
+    lambda rng: [_errors(rng, 1, 2, 4, 8, 16), _errors(rng, 1, 3, 9, kind=list)],
     observe=drawn.on_new_axes,
     verify=_look_at_plot,
 )
@@ -381,7 +365,7 @@ def _teeth(
 
 
 def _folded(points: Callable[[Generator], Any], *layers: int) -> Kind:
-    return lambda rng: [_named(f"layers = {m}", x=points(rng), layers=m) for m in layers]
+    return lambda rng: [named(note=f"layers = {m}", x=points(rng), layers=m) for m in layers]
 
 
 sawtooth = _exercise(

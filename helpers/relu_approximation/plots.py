@@ -14,7 +14,7 @@ from matplotlib.ticker import MultipleLocator
 from numpy.typing import ArrayLike, NDArray
 
 from helpers.palette import BLACK, GREY, INK, LIGHT, OCHRE, ORANGE, PALE_OCHRE
-from helpers.plotting import axes_or_new, label_lines, text_color, unit_style
+from helpers.plotting import label_lines, text_color, unit_style, with_alt
 from helpers.relu_approximation.nets import ReluNet, SupError
 
 Named = Mapping[str, NDArray]
@@ -59,11 +59,11 @@ def units_and_sum(net: ReluNet) -> Figure:
     parts.set(title="what each unit adds", xlabel="x", ylabel="a unit's share")
     total.set(title="their sum", xlabel="x", ylabel="ŷ(x)")
     left = "".join(f"; unit {i} looks to the left" for i in np.flatnonzero(net.W1 < 0) + 1)
-    figure.set_label(
+    return with_alt(
+        figure,
         f"Left: hinges that bend at {_listed(places)}{left}. Right: their sum, "
-        f"a broken line that bends at {_listed(net.breakpoints)}."
+        f"a broken line that bends at {_listed(net.breakpoints)}.",
     )
-    return figure
 
 
 def fit(net: ReluNet, ax: Axes, before: ReluNet | None = None) -> Axes:
@@ -107,12 +107,12 @@ def step(net: ReluNet, before: ReluNet | None = None, bend: float | None = None)
         right.text(bend + 0.02, -0.1, f"next hinge: p = {bend:g}", color=GREY, va="bottom")
     ends = np.union1d(net.breakpoints, [0, 1])
     low = np.clip(np.diff(net(ends)) / np.diff(ends) / 2, ends[:-1], ends[1:])
-    figure.set_label(
+    return with_alt(
+        figure,
         f"Left: the net beside x². Right: what is left over, piece by piece lowest at "
         f"x = {_listed(low)}, where it is {_listed(low**2 - net(low))}; at x = 1 it is "
-        f"{_listed(1 - net(1))}. The band is ±{TOLERANCE:g}."
+        f"{_listed(1 - net(1))}. The band is ±{TOLERANCE:g}.",
     )
-    return figure
 
 
 def residuals(nets: Mapping[str, ReluNet], errors: Mapping[str, SupError]) -> Figure:
@@ -122,16 +122,16 @@ def residuals(nets: Mapping[str, ReluNet], errors: Mapping[str, SupError]) -> Fi
         residual(net, ax, 0.068, errors[name])
         ax.set_title(f"{name}: 1/{1 / errors[name].value:.0f}")
         ax.label_outer()
-    figure.set_label(
+    return with_alt(
+        figure,
         f"What is left over, in the band of ±{TOLERANCE:g}. Largest size: "
-        + "; ".join(f"{name}, {each.value:.4g} at x = {each.at}" for name, each in errors.items())
+        + "; ".join(f"{name}, {each.value:.4g} at x = {each.at}" for name, each in errors.items()),
     )
-    return figure
 
 
 def candidates(net: ReluNet, error: SupError, ends: ArrayLike, vertices: ArrayLike) -> Axes:
     """Draw the residual with the ends of its pieces, its vertices, and where it is largest."""
-    ax = residual(net, axes_or_new(None), 0.048, error)
+    ax = residual(net, plt.subplots()[1], 0.048, error)
     plt.setp(ax.lines[-1], markersize=15, label="sup error reached")  # seen around the others
     look: dict[str, Any] = {"mfc": "white", "color": BLACK, "markersize": 7, "zorder": 6}
     for points, marker, label in ((ends, "s", "ends of pieces"), (vertices, "v", "vertices")):
@@ -140,18 +140,18 @@ def candidates(net: ReluNet, error: SupError, ends: ArrayLike, vertices: ArrayLi
     left_over = sample(net) ** 2 - net(sample(net))
     ax.set_ylim(left_over.min() - 0.008, left_over.max() + 0.012)
     ax.legend(loc="lower left", ncols=3, bbox_to_anchor=(0, 1), borderaxespad=0.2, columnspacing=1)
-    ax.figure.set_label(
+    return with_alt(
+        ax,
         f"What the net leaves over, its pieces' ends at {_listed(ends)}, vertices at "
-        f"{_listed(vertices)}. The largest size, {error.value:.4g}, is reached at {error.at}."
+        f"{_listed(vertices)}. The largest size, {error.value:.4g}, is reached at {error.at}.",
     )
-    return ax
 
 
 def curves(
     x: NDArray, named: Named, marked: Callable | None = None, ax: Axes | None = None, **axes: Any
 ) -> Axes:
     """Draw functions of x, named at their ends; dots stand where `marked` of the values says."""
-    ax = axes_or_new(ax)
+    ax = ax or plt.subplots()[1]
     told = []
     for look, (name, values) in zip(LOOKS, named.items(), strict=False):
         ax.plot(x, values, **look, label=name)
@@ -161,8 +161,7 @@ def curves(
             told.append(f"{name}: {_listed(values[where])} at {_listed(x[where])}")
     ax.set(**{"xlabel": "x", "ylabel": "x² − ŷ(x)", **axes})
     label_lines(ax, pad=9)
-    ax.figure.set_label(f"{ax.get_ylabel()} against {ax.get_xlabel()}. {'; '.join(told)}.")
-    return ax
+    return with_alt(ax, f"{ax.get_ylabel()} against {ax.get_xlabel()}. {'; '.join(told)}.")
 
 
 def panels(x: NDArray, groups: Mapping[str, Named], ylabel: str) -> Figure:
@@ -171,13 +170,13 @@ def panels(x: NDArray, groups: Mapping[str, Named], ylabel: str) -> Figure:
     for ax, (title, named) in zip(axes, groups.items(), strict=True):
         curves(x, named, ax=ax, title=title, ylabel=ylabel)
     straight = [[np.ptp(np.diff(y)) < 1e-9 for y in named.values()] for named in groups.values()]
-    figure.set_label(
+    return with_alt(
+        figure,
         "; ".join(
             f"{title}: {sum(each)} straight lines of {len(each)} curves"
             for title, each in zip(groups, straight, strict=True)
-        )
+        ),
     )
-    return figure
 
 
 def largest(values: NDArray) -> NDArray:
@@ -214,7 +213,7 @@ def errors(
 
     `draw(ax, sizes, errors)`, where given, draws the lines and names the axes in our stead.
     """
-    ax = axes_or_new(None)
+    ax = plt.subplots()[1]
     if tolerance is not None:
         place: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "ha": "right"}
         ax.axhline(tolerance, color=OCHRE, linewidth=1)
@@ -230,8 +229,8 @@ def errors(
             color = ax.lines[-1].get_color() if ax.lines else BLACK
             ax.plot(sizes[-1], values[-1], color=color, label=name)  # for the name alone
     ax.set(xlabel=ax.get_xlabel() or xlabel, ylabel=ax.get_ylabel() or "sup error")
-    ax.figure.set_label(f"Sup error against {xlabel}, on log axes. {'; '.join(told)}.")
-    return _log_log(ax, ticks)
+    sentence = f"Sup error against {xlabel}, on log axes. {'; '.join(told)}."
+    return with_alt(_log_log(ax, ticks), sentence)
 
 
 def _log_log(ax: Axes, ticks: Sequence[int], pad: float = 6) -> Axes:
@@ -260,8 +259,7 @@ def folding(x: NDArray, teeth: Sequence[NDArray], arches: Named) -> Figure:
         right.text(x[arch.argmax()], height, name, ha="center")
     right.set(xlabel="x", ylabel="distance above x²", ylim=(-0.03, 0.29))
     tops = "; ".join(f"{name}: {arch.max():.4g}" for name, arch in arches.items())
-    figure.set_label(f"Left: {len(teeth)} sawtooths, one below another. Right: heights {tops}.")
-    return figure
+    return with_alt(figure, f"Left: {len(teeth)} sawtooths, one below another. Right: tops {tops}.")
 
 
 def trained(found: Mapping[int, NDArray], best: ArrayLike, polished: ArrayLike) -> Axes:
@@ -269,7 +267,7 @@ def trained(found: Mapping[int, NDArray], best: ArrayLike, polished: ArrayLike) 
 
     A strip a number of units: its errors from the smallest to the largest.
     """
-    ax = axes_or_new(None)
+    ax = plt.subplots()[1]
     units = list(found)
     for n, errors in found.items():
         spread = n * 2 ** np.linspace(-0.3, 0.3, len(errors))
@@ -279,17 +277,17 @@ def trained(found: Mapping[int, NDArray], best: ArrayLike, polished: ArrayLike) 
     ax.plot(units, polished, "C2-.", marker="s", label="trained from the best")
     ax.plot(units, best, **{**NET, "label": "best possible"}, marker="^")
     ax.set(xlabel="number of units N", ylabel="sup error")
-    ax.figure.set_label(
+    return with_alt(
+        _log_log(ax, units, pad=18),
         f"Sup error for {_listed(units)} units, on log axes. Trained from random starts, median: "
         f"{_listed(medians)}; smallest: {_listed([min(each) for each in found.values()])}. Trained "
-        f"from the best net: {_listed(polished)}; the best possible: {_listed(best)}."
+        f"from the best net: {_listed(polished)}; the best possible: {_listed(best)}.",
     )
-    return _log_log(ax, units, pad=18)
 
 
 def where_they_bend(rows: Mapping[str, ArrayLike], best: ArrayLike) -> Axes:
     """Draw a row of ticks a net, its breakpoints in (0, 1), above the best net's row and lines."""
-    ax = axes_or_new(None)
+    ax = plt.subplots()[1]
     ax.vlines(best, -0.6, len(rows) + 0.6, color=LIGHT, linewidth=1, zorder=0.5)
     everything = {"best": best, **{name: rows[name] for name in reversed(list(rows))}}
     told = []
@@ -304,5 +302,4 @@ def where_they_bend(rows: Mapping[str, ArrayLike], best: ArrayLike) -> Axes:
     ax.text(1.03, len(rows) + 0.65, "bends", va="center")
     ax.set(xlim=(0, 1), ylim=(-0.6, len(rows) + 0.6), xlabel="x")
     ax.grid(False)
-    ax.figure.set_label(f"Bends inside (0, 1), a row a net. {'; '.join(told[::-1])}.")
-    return ax
+    return with_alt(ax, f"Bends inside (0, 1), a row a net. {'; '.join(told[::-1])}.")
