@@ -19,7 +19,7 @@ test test-browser: export OMP_NUM_THREADS := 1
 AT_ONCE := --numprocesses=logical --maxprocesses=4
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-browser run release grade-demo bench lock setup setup-dev clean \
+.PHONY: help lab test test-browser run recorded release grade-demo bench lock setup setup-dev clean \
 	lint lint-style lint-types lint-outputs
 
 help: ## list the targets
@@ -39,6 +39,9 @@ test-browser: setup-dev ## run the browser tests (they need Chromium)
 
 run: setup-dev ## execute the solutions into build/, with HTML pages (ARGS="03 --in-place": see the tool)
 	$(VENV_PYTHON) tools/run_notebooks.py $(ARGS)
+
+recorded: setup-dev ## train what notebook 03 trains and ship it with the package (20 minutes)
+	$(VENV_PYTHON) tools/run_notebooks.py --record
 
 lint: lint-style lint-types lint-outputs ## check style, types and the notebooks' outputs
 

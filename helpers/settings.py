@@ -14,6 +14,14 @@ import torch
 QUICK_RUN = "QUICK_RUN"
 
 
+def switched_on(name: str) -> bool:
+    """Return whether the environment variable is 1; neither empty, 0 nor 1 is a ValueError."""
+    value = os.environ.get(name, "")
+    if value not in ("", "0", "1"):
+        raise ValueError(f"{name} is {value!r}; set it to 1 to switch it on, or to 0 or nothing")
+    return value == "1"
+
+
 def scaled(full: int, quick: int) -> int:
     """Return `full`, or `quick` where the environment variable `QUICK_RUN` is 1.
 
@@ -26,15 +34,12 @@ def scaled(full: int, quick: int) -> int:
     """
     if not 1 <= quick <= full:
         raise ValueError(f"quick is {quick}; it must lie between 1 and full = {full}")
-    value = os.environ.get(QUICK_RUN, "")
-    if value not in ("", "0", "1"):
-        raise ValueError(f"QUICK_RUN is {value!r}; set it to 1 for short loops, or to 0 or nothing")
-    return quick if value == "1" else full
+    return quick if switched_on(QUICK_RUN) else full
 
 
 def announce_short_run() -> None:
     """Say, in a short run only, that the text speaks of the full one."""
-    if scaled(2, 1) == 1:
+    if switched_on(QUICK_RUN):
         print("A short run (QUICK_RUN=1): the text and its numbers speak of the full run.")
 
 

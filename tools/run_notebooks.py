@@ -1,8 +1,9 @@
-"""Execute the solution notebooks in full, without a browser: `make run`.
+"""Execute the solution notebooks in full, without a browser: `make run`, `make recorded`.
 
-Executed copies and an HTML page of each go to build/; with --in-place the outputs also go back to
-notebooks/solutions/, as the ones that readers see, and the README's figure is taken from them.
-Cells, ids and metadata stay as written.
+What data/runs does not hold is trained; `make recorded` then packs what notebook 03 asked for into
+the package. Executed copies and an HTML page of each go to build/; with --in-place the outputs also
+go back to notebooks/solutions/, as the ones that readers see, and the README's figure is taken from
+them. Cells, ids and metadata stay as written.
 """
 
 import argparse
@@ -17,9 +18,14 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
+RECORD = """from helpers.mnist_comparison import recorded
+
+whole = [*(final[unit, best[unit], 0] for unit in UNITS), best_swish]
+recorded.write(whole, runs.values(), split.validation_x)"""
 README_FIGURE = "plots.rate_grid("  # the first cell that calls it draws docs/forty_eight_runs.png
 
 
@@ -60,14 +66,19 @@ def pictures(cell: NotebookNode) -> list[NotebookNode]:
     return [each for each in data if "image/png" in each]
 
 
-def run(path: Path, in_place: bool) -> bool:
+def run(path: Path, in_place: bool, then: str = "") -> bool:
     """Execute the notebook at `path`, save the results, and return whether all went well.
 
-    A notebook that failed is saved to build/ as far as it came, and never in place.
+    The code of `then` runs as a last cell, whose output is printed. A notebook that failed is
+    saved to build/ as far as it came, and never in place.
     """
     notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
     start = time.monotonic()
+    last = new_code_cell(then)
+    notebook.cells.append(last)
     fault = execute(notebook, path)
+    notebook.cells.pop()
+    print(*(output.get("text", "") for output in last.outputs), sep="", end="")
     for cell in notebook.cells:
         for data in pictures(cell):  # a saved widget needs a running kernel to be seen at all
             data.pop(WIDGET, None)
@@ -93,18 +104,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="such as 03 or 03_mnist; all, if none is given")
     parser.add_argument("--in-place", action="store_true", help="also save to notebooks/solutions")
+    parser.add_argument("--record", action="store_true", help="03 only: pack its runs, see above")
     options = parser.parse_args(arguments)
+    if options.record:
+        options.names = ["03"]
 
     os.environ.pop("QUICK_RUN", None)
-    os.environ["TQDM_DISABLE"] = "1"
-    if options.in_place:
+    os.environ["TQDM_DISABLE"] = os.environ["TRAIN_AFRESH"] = "1"
+    if options.in_place or options.record:
         os.environ["MNIST_REQUIRE_REAL"] = "1"
     paths = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
     for name in options.names:
         if not any(path.name.startswith(name) for path in paths):
             parser.error(f"no notebook {name!r}; choose from {', '.join(p.stem for p in paths)}")
     chosen = [path for path in paths if path.name.startswith(tuple(options.names) or "")]
-    fine = [run(path, options.in_place) for path in chosen]
+    fine = [run(path, options.in_place, RECORD * options.record) for path in chosen]
     print(f"Executed copies and HTML pages: {ROOT / 'build'}")
     return 0 if all(fine) else 1
 

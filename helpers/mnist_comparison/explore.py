@@ -50,8 +50,7 @@ def runs(runs: Runs, x: Tensor, y: Tensor, chosen: Mapping[str, float]) -> Explo
         for line, curve in zip(lines, run.history.curves(), strict=True):
             line.set_ydata(clipped(curve) if line.axes is losses else curve)
             line.set_color(activations.get(unit).color)
-        with torch.no_grad():
-            pairs = 10 * y + run.model()(x).argmax(1)
+        pairs = 10 * y + run.answers(x)
         counts = np.bincount(pairs.numpy(), minlength=100).reshape(10, 10)
         picture.set_data(counts / np.maximum(counts.sum(1, keepdims=True), 1))
         errors = counts - np.diag(np.diag(counts))
@@ -60,6 +59,7 @@ def runs(runs: Runs, x: Tensor, y: Tensor, chosen: Mapping[str, float]) -> Explo
             f"{activations.get(unit).label} at {rate:.4f}: {run.outcome}; final validation "
             f"accuracy {run.history.validation_accuracy[-1]:.4f}. Most frequent confusion: "
             f"{digit} taken for {taken}, {errors.max()} times of {counts[digit].sum()}."
+            + (f" Recorded on {run.recorded}." if run.recorded else "")
         )
 
     steps = [(f"{rate:.4f}", rate) for rate in sorted(rates)]

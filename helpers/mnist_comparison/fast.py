@@ -9,7 +9,7 @@ import contextlib
 import math
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -37,14 +37,24 @@ def columns(
 
 @torch.no_grad()
 def train_columns(
-    model: nn.Sequential, unit: str, train: Columns, validation: Columns, lr: float, due: NDArray
+    model: nn.Sequential,
+    unit: str,
+    train: Columns,
+    validation: Columns,
+    lr: float,
+    due: NDArray,
+    on_epoch: Callable[[int], object] = lambda epoch: None,
 ) -> History:
-    """Train `model`, an `mlp` of this unit, in place; return its curves at the epochs due."""
+    """Train `model`, an `mlp` of this unit, in place; return its curves at the epochs due.
+
+    `on_epoch` is called with the number of each epoch as it begins.
+    """
     places = {epoch: k for k, epoch in enumerate(due.tolist())}
     records = np.full((len(due), 4), np.nan)
     inputs = torch.arange(len(train.x), device=train.x.device)
     part = shortcuts.from_layer(parameters_of(model, unit), 0, inputs, train, validation)
     for epoch in range(due[-1] + 1):
+        on_epoch(epoch)
         passes: Iterable[Passed] = (forward(part.network, block.x) for block in part.blocks)
         if epoch in places:
             passes = seen = list(passes)
@@ -110,7 +120,12 @@ def default_precision(device: str) -> str:
     return "bfloat16" if rate["bfloat16"] > 1.2 * rate["float32"] else "float32"
 
 
-def train_spec(spec: Spec, examples: Examples, device: str) -> Run:
+def train_spec(
+    spec: Spec,
+    examples: Examples,
+    device: str,
+    on_epoch: Callable[[int], object] = lambda epoch: None,
+) -> Run:
     """Return the run of this specification, whatever the global state of torch is."""
     due = record_epochs(spec.epochs, spec.record_every)
     with fixed_state(device):
@@ -120,5 +135,5 @@ def train_spec(spec: Spec, examples: Examples, device: str) -> Run:
             seen = columns(examples.train_x, examples.train_y, *form)
             unseen = columns(examples.validation_x, examples.validation_y, *form)
             model = mlp(spec.sizes, spec.unit).to(device)
-        history = train_columns(model, spec.unit, seen, unseen, spec.lr, due)
+        history = train_columns(model, spec.unit, seen, unseen, spec.lr, due, on_epoch)
     return Run(spec, history, {k: v.cpu().numpy() for k, v in model.state_dict().items()})

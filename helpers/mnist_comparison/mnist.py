@@ -8,13 +8,16 @@ import hashlib
 import os
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from helpers.mnist_comparison import download, standin
+from helpers.mnist_comparison.records import Run
 from helpers.settings import data_folder
 
 # SHA-256 of the uncompressed files: training images and labels, then test images and labels.
@@ -37,9 +40,12 @@ class _Data:
     is_real: bool  # False for the stand-in
     digest: str  # SHA-256 (hex) that identifies the content
 
-    def title(self, text: str) -> str:
-        """Return the text, with a remark in parentheses unless the data are MNIST itself."""
-        return text if self.is_real else f"{text} (stand-in digits, not MNIST)"
+    def title(self, text: str, runs: Mapping[Any, Run] | None = None) -> str:
+        """Return the text; in parentheses, what else than MNIST was used, or recorded runs."""
+        days = sorted({run.recorded for run in (runs or {}).values() if run.recorded})
+        remarks = [] if self.is_real else ["stand-in digits, not MNIST"]
+        remarks += [f"recorded on {' and '.join(days)}"] if days else []
+        return f"{text} ({', '.join(remarks)})" if remarks else text
 
 
 @dataclass(frozen=True, eq=False, repr=False)

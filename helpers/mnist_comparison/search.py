@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from tqdm import tqdm
 
 from helpers import activations
 from helpers.mnist_comparison.fast import PRECISIONS, default_precision, measured
+from helpers.mnist_comparison.recorded import asked, recorded_run
 from helpers.mnist_comparison.records import Examples, Run, Spec, load_run, save_run
 from helpers.mnist_comparison.workers import trained
 from helpers.networks import MNIST_SIZES
@@ -24,6 +26,13 @@ from helpers.settings import data_folder
 from helpers.training import RECORD_EVERY, record_epochs
 
 Runs = dict[tuple[str, float, int], Run]
+
+
+class Interrupted(KeyboardInterrupt):
+    """What an interrupt of a search ends in: a notebook shows its sentence, without traceback."""
+
+    def _render_traceback_(self) -> list[str]:  # IPython's name for it
+        return [str(self)]
 
 
 class BestRate(NamedTuple):
@@ -66,6 +75,7 @@ def search(
     precision: str | None = None,
     device: str | None = None,
     folder: Path | str | None = None,
+    recorded: bool = True,
     executor: Executor | None = None,
     on_run: Callable[[Runs], None] | None = None,
 ) -> Runs:
@@ -76,12 +86,14 @@ def search(
     `precision` is the matrix products' type, `float32` or `bfloat16`, by default the one that is
     faster here, and a record in the other counts too; weights, units and loss are float32 either
     way. `device` is `cpu` or `cuda`, by default a GPU where there is one. Records are kept in
-    `folder`, by default `data/runs`. Training is done by `executor`, such as Dask's
+    `folder`, by default `data/runs`; where it holds none a `recorded` one will do, if
+    `use_recorded` was called. Training is done by `executor`, such as Dask's
     `Client(...).get_executor()`; by default by as many processes as cores and memory bear (or the
     environment variable SEARCH_WORKERS says), or on this process's GPU. `on_run` is called with all
     finished runs after each new.
 
-    An argument out of range is a ValueError that names it. A SearchError says that the folder
+    An argument out of range is a ValueError that names it. An interrupt, KeyboardInterrupt, ends in
+    a sentence. A SearchError says that the folder
     cannot be written to or that a training process was killed; finished runs are kept.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -100,12 +112,18 @@ def search(
     accepted = [chosen] if precision else sorted(PRECISIONS, key=chosen.__ne__)  # chosen first
     runs: Runs = {}
     for place, spec in specs.items():
-        found = (load_run(replace(spec, precision=kind), folder) for kind in accepted)
-        if run := next(filter(None, found), None):
+        kinds = [replace(spec, precision=kind) for kind in accepted]
+        records = chain(
+            (load_run(kind, folder) for kind in kinds),
+            (recorded_run(kind) for kind in kinds if recorded),
+        )
+        if run := next(filter(None, records), None):
             runs[place] = run
     missing = {spec: place for place, spec in specs.items() if place not in runs}
     made = {f" ({run.spec.precision}, torch {run.torch_version})" for run in runs.values()}
-    print(f"{len(specs)} runs of {epochs} epochs: {len(runs)} found in {folder.name}/", end="")
+    days = [run.recorded for run in runs.values() if run.recorded]
+    print(f"{len(specs)} runs of {epochs} epochs: {len(runs) - len(days)} found in", end=" ")
+    print(f"{folder.name}/" + (f", {len(days)} recorded on {days[0]}" if days else ""), end="")
     print(*sorted(made), sep=" and", end=f", {len(missing)} to train\n")
     if missing:
         how = "as told"
@@ -113,17 +131,33 @@ def search(
             here = [f"{rate:.0f} GFLOP/s in {kind}" for kind, rate in measured(device).items()]
             how = f"measured: {', '.join(here)}"
         print(f"Products in {chosen} on {device} ({how}).")
+    found = len(runs)
     try:
-        with tqdm(total=len(missing), unit="run", smoothing=0, leave=False, file=sys.stdout) as bar:
-            for run in trained(list(missing), examples, device, executor):
+        with tqdm(  # miniters=0: its clock goes also while no epoch ends
+            total=len(missing) * epochs,
+            unit="epoch",
+            smoothing=0,
+            miniters=0,
+            leave=False,
+            file=sys.stdout,
+        ) as bar:
+
+            def on_epochs(under_way: int) -> None:
+                done = len(runs) - found
+                bar.set_description(f"{done} of {len(missing)} runs", refresh=False)
+                bar.update(done * epochs + under_way - bar.n)
+
+            on_epochs(0)
+            for run in trained(list(missing), examples, device, executor, on_epochs):
                 save_run(run, folder)
                 runs[missing[run.spec]] = run
-                bar.update()
                 if on_run:
                     on_run({place: runs[place] for place in specs if place in runs})
     except KeyboardInterrupt:
-        print(f"Interrupted: {len(runs)} of {len(specs)} runs are kept; run this again to go on.")
-        raise
+        kept = f"{len(runs)} of {len(specs)} runs are kept; run this again to go on."
+        raise Interrupted(f"Interrupted: {kept}") from None
+    if recorded:
+        asked.update({run.spec.file: run.spec for run in runs.values()})
     return {place: runs[place] for place in specs}
 
 

@@ -7,15 +7,17 @@ notices when one dies, and stops them all at once.
 import contextlib
 import os
 import signal
+import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from concurrent.futures import BrokenExecutor, Executor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import loky
+import numpy as np
 import psutil
 import torch
 
@@ -27,6 +29,7 @@ WORKER_BYTES = 500_000_000  # what a worker takes with MNIST, and some to spare
 OTHER_BYTES = 1_500_000_000  # what a container holds besides: the notebook, JupyterLab, the system
 LIMITS = [Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")]
 START_SECONDS = 180  # to have a first process; it has to import torch
+TICK = 0.5  # seconds from one look at the runs under way to the next
 IDLE_SECONDS = 300  # after which a process that has nothing to do ends
 
 
@@ -48,32 +51,45 @@ def _borne() -> int:
 
 
 def trained(
-    specs: Sequence[Spec], examples: Examples, device: str, executor: Executor | None
+    specs: Sequence[Spec],
+    examples: Examples,
+    device: str,
+    executor: Executor | None,
+    on_epochs: Callable[[int], object],
 ) -> Iterator[Run]:
     """Yield each run when it is done: by the executor, own processes, or in this process.
 
-    Where several runs are trained in this process on a CPU, that and why is printed.
+    Where several runs are trained in this process on a CPU, that and why is printed. `on_epochs` is
+    called at least twice a second with the number of epochs done in the runs that are under way; an
+    executor on another machine does not tell them.
     """
     pool = executor
     if pool is None and device == "cpu" and len(specs) > 1:  # for one it is not worth the start
-        pool = _processes()
+        pool = _processes(on_epochs)
     if pool is None:
         for spec in specs:
-            yield train_spec(spec, examples, device)
+            yield train_spec(spec, examples, device, on_epochs)
         return
     specs = sorted(specs, key=lambda spec: spec.lr)  # long runs first, those that break off last
-    pending: set[futures.Future[Run]] = set()
+    pending: dict[futures.Future[Run], int] = {}
     try:
-        pending = {pool.submit(train_spec, spec, examples, device) for spec in specs}
-        while pending:  # in short waits: Windows does not hear Ctrl-C during a wait
-            done, pending = futures.wait(pending, 0.5, futures.FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
+        with tempfile.TemporaryDirectory() as folder:
+            counts = Path(folder) / "epochs"
+            np.zeros(len(specs), np.int32).tofile(counts)
+            for k, spec in enumerate(specs):
+                told = partial(_tell, counts, k)
+                pending[pool.submit(train_spec, spec, examples, device, told)] = k
+            while pending:  # in short waits: Windows does not hear Ctrl-C during a wait
+                for future in futures.wait(pending, TICK, futures.FIRST_COMPLETED).done:
+                    del pending[future]
+                    yield future.result()
+                on_epochs(int(np.fromfile(counts, np.int32)[list(pending.values())].sum()))
     except BaseException as error:
         if pool is not executor:
-            _stop(pool)
-        for future in pending:
-            future.cancel()
+            _stop(pool)  # which sets what is pending aside; to cancel it, too, would be a race
+        else:
+            for future in pending:
+                future.cancel()
         if not isinstance(error, BrokenExecutor):
             raise
         raise SearchError(
@@ -82,7 +98,14 @@ def trained(
         ) from error
 
 
-def _processes() -> Executor | None:
+def _tell(counts: Path, k: int, epoch: int) -> None:
+    """Write the k-th run's epoch where the parent reads it, if that is on this machine."""
+    with contextlib.suppress(OSError), open(counts, "r+b") as file:
+        file.seek(4 * k)
+        file.write(np.int32(epoch).tobytes())
+
+
+def _processes(on_epochs: Callable[[int], object]) -> Executor | None:
     """Return a pool that has answered, the same for every search, or None and say why."""
     if (number := count()) == 1:
         print(f"One run at a time, in this process: cores and memory bear no more, or {WORKERS}=1.")
@@ -91,7 +114,13 @@ def _processes() -> Executor | None:
     try:
         start: Any = {"initializer": _start_worker, "initargs": [os.getpid()]}
         pool = loky.get_reusable_executor(number, timeout=IDLE_SECONDS, **start)
-        pool.submit(os.getpid).result(START_SECONDS)
+        with _deaf():  # what a process ignores, those that it starts ignore
+            first = pool.submit(os.getpid)
+        for _ in range(int(START_SECONDS / TICK)):
+            if futures.wait([first], TICK).done:
+                break
+            on_epochs(0)
+        first.result(0)
         return pool
     # No semaphores, threads or processes to be had; a process that ends at once, or never answers.
     except (OSError, RuntimeError, MemoryError, ImportError, futures.TimeoutError) as error:
@@ -100,6 +129,23 @@ def _processes() -> Executor | None:
         why = " ".join(str(error).split("\n\n")[0].split()) or type(error).__name__
         print(f"One run at a time, in this process: others cannot be started ({why}).")
         return None
+    except KeyboardInterrupt:
+        if pool:
+            _stop(pool)
+        raise
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Ignore Ctrl-C for a moment; off the main thread, which alone hears it, do nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _stop(pool: Any) -> None:
@@ -108,7 +154,7 @@ def _stop(pool: Any) -> None:
 
 def _start_worker(parent: int) -> None:
     """Make a worker single-threaded, deaf to Ctrl-C, and no longer-lived than its parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and stops the pool
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # here too: Windows hands nothing down
     torch.set_num_threads(1)
     threading.Thread(target=_follow, args=[parent], daemon=True).start()
 

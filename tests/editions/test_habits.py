@@ -41,7 +41,7 @@ def course(tmp_path, monkeypatch):
     (tmp_path / "docs").mkdir()
     monkeypatch.setattr(run_notebooks, "ROOT", tmp_path)
     # The runner sets these for its kernels; the test takes them back.
-    for name in ["QUICK_RUN", "TQDM_DISABLE", "MNIST_REQUIRE_REAL"]:
+    for name in ["QUICK_RUN", "TQDM_DISABLE", "MNIST_REQUIRE_REAL", "TRAIN_AFRESH"]:
         monkeypatch.setenv(name, "1")
     return folder
 
@@ -74,6 +74,20 @@ def test_runner_saves_outputs_in_place_and_nothing_else(course):
     assert (build / "01_title.ipynb").read_bytes() == path.read_bytes()
     assert "<html" in (build / "01_title.html").read_text(encoding="utf-8")
     assert (run_notebooks.ROOT / "docs" / "forty_eight_runs.png").read_bytes() == b"hello"
+
+
+def test_runner_trains_afresh_and_records(course, monkeypatch, capsys):
+    path = course / "03_title.ipynb"
+    written(course / "01_title.ipynb", "1 / 0")
+    before = written(path, "import os\nwhole = os.environ['TRAIN_AFRESH']")
+    monkeypatch.setattr(run_notebooks, "RECORD", "print('recorded:', whole)")
+    assert run_notebooks.main(["--record"]) == 0
+    assert "recorded: 1\n" in capsys.readouterr().out
+    assert len(read(run_notebooks.ROOT / "build" / "03_title.ipynb").cells) == 1
+    assert read(path) == before
+    monkeypatch.setattr(run_notebooks, "RECORD", "raise RuntimeError('relu is missing')")
+    assert run_notebooks.main(["--record"]) == 1
+    assert "03_title: RuntimeError: relu is missing" in capsys.readouterr().out
 
 
 def test_runner_keeps_the_old_notebook_when_a_cell_fails(course, capsys):

@@ -23,6 +23,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import torch
+from jupyter_client.manager import start_new_kernel
 
 from helpers.mnist_comparison import fast, records, workers
 from helpers.mnist_comparison import search as module
@@ -250,14 +251,13 @@ def test_a_folder_that_cannot_be_made_ends_in_a_sentence(tmp_path, inline):
         run(tmp_path / "file" / "runs", executor=inline)
 
 
-def test_an_interrupt_keeps_finished_runs(tmp_path, reference, inline, capsys):
+def test_an_interrupt_keeps_finished_runs(tmp_path, reference, inline):
     def stop(runs):
         if len(runs) == 2:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="^Interrupted: 2 of 9 runs are kept; run this ag"):
         run(tmp_path, executor=inline, on_run=stop)
-    assert "2 of 9 runs are kept" in capsys.readouterr().out
     assert_same(run(tmp_path, executor=inline), reference)
 
 
@@ -368,10 +368,10 @@ def test_a_run_does_not_depend_on_global_state_and_leaves_it(reference, unit, na
 def test_a_gpu_takes_the_runs_one_after_the_other_in_this_process(tmp_path, monkeypatch):
     specs = []
 
-    def trained(spec, examples, device):
+    def trained(spec, examples, device, on_epoch):
         assert device == "cuda"
         specs.append((spec.unit, spec.lr, spec.seed))
-        return train_spec(spec, examples, "cpu")
+        return train_spec(spec, examples, "cpu", on_epoch)
 
     monkeypatch.setattr(workers, "train_spec", trained)
     monkeypatch.setattr(workers.loky, "get_reusable_executor", None)
@@ -499,6 +499,103 @@ def test_an_interrupt_stops_the_own_processes_without_a_word(
     assert not any(worker.is_alive() for worker in mine)
     assert complaints == [] and capfd.readouterr().err == ""
     assert_same(run(tmp_path), reference)
+
+
+# Runs long enough that an interrupt finds some of them under way.
+SEARCH = """from tests.mnist_comparison.search_process import UNITS, RATES, examples, search
+runs = search(UNITS, RATES, examples(), seeds=range(SEEDS), epochs=100, sizes=(30, 16, 8, 4),
+              folder="runs", on_run=lambda runs: print(len(runs), "done"))"""
+
+
+def test_an_interrupt_of_a_notebook_ends_in_the_sentence_alone(tmp_path):
+    """Once while the workers start, once while they train; then the search goes on."""
+    environment = os.environ | {"SEARCH_WORKERS": "2", "PYTHONPATH": os.pathsep.join(sys.path)}
+    with open(tmp_path / "stderr", "w") as stderr:  # the workers' own, which a server would print
+        manager, client = start_new_kernel(env=environment, cwd=str(tmp_path), stderr=stderr)
+    seen, awaited = [], []
+
+    def look(message):
+        seen.append(message["content"])
+        if awaited and awaited[0] in message["content"].get("text", ""):
+            awaited.pop()
+            manager.interrupt_kernel()
+
+    try:
+        for moment, kept in [("to train", "0"), ("1 done", r"[1-9]\d*")]:
+            awaited.append(moment)
+            code = SEARCH.replace("SEEDS", "100")
+            reply = client.execute_interactive(code, output_hook=look, timeout=300)["content"]
+            (shown,) = reply["traceback"]
+            assert (reply["ename"], shown) == ("Interrupted", reply["evalue"])
+            sentence = rf"Interrupted: {kept} of 900 runs are kept; run this again to go on\."
+            assert re.fullmatch(sentence, shown)
+        code = SEARCH.replace("SEEDS", "2")
+        assert client.execute_interactive(code, output_hook=look)["content"]["status"] == "ok"
+        text = "".join(content.get("text", "") for content in seen)
+        assert re.search(r"18 runs of 100 epochs: [1-9]\d* found in runs/", text)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert not [content for content in seen if content.get("name") == "stderr"]
+    assert "Traceback" not in (tmp_path / "stderr").read_text()
+
+
+class Bar:
+    """A progress bar that calls what waits for a number of epochs."""
+
+    def __init__(self, **options):
+        self.total, self.n, self.seen = options["total"], 0, [0]
+
+    def __call__(self, **options):
+        self.__init__(**options)
+        return contextlib.nullcontext(self)
+
+    def set_description(self, text, refresh):
+        self.text = text
+
+    def update(self, epochs):
+        self.n += epochs
+        self.seen.append(self.n)
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+def test_the_bar_counts_epochs_of_runs_under_way(tmp_path, monkeypatch, pooled):
+    bar, reached = Bar(total=0), []
+
+    def trained(spec, examples, device, on_epoch):
+        on_epoch(17)
+        while 17 not in bar.seen:  # else the test's own time limit ends it
+            time.sleep(0.001)
+        reached.append(bar.text)
+        return train_spec(spec, examples, device, on_epoch)
+
+    monkeypatch.setattr(module, "tqdm", bar)
+    monkeypatch.setattr(workers, "train_spec", trained)
+    executor = ThreadPoolExecutor(1) if pooled else None
+    small(tmp_path, rates=[0.01], executor=executor)
+    assert reached == ["0 of 1 runs"] and bar.total == 60
+    monkeypatch.setattr(workers, "train_spec", train_spec)
+    small(tmp_path, rates=[0.01, 0.02], executor=executor)
+    assert bar.total == 60, "the first run was found"
+    assert pooled or bar.seen[2:] == list(range(61))
+
+
+def test_own_processes_count_their_epochs(tmp_path):
+    counts = tmp_path / "epochs"
+    np.zeros(3, np.int32).tofile(counts)
+    with futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        pool.submit(workers._tell, counts, 1, 70_000).result()
+    assert np.fromfile(counts, np.int32).tolist() == [0, 70_000, 0]
+    workers._tell(tmp_path / "on another machine" / "epochs", 1, 5)
+
+
+def test_the_clock_goes_while_processes_start(two_workers, monkeypatch):
+    ticks = []
+    monkeypatch.setattr(workers.loky, "get_reusable_executor", NoPool())
+    monkeypatch.setattr(workers, "START_SECONDS", 0.003)
+    monkeypatch.setattr(workers, "TICK", 0.001)
+    assert workers._processes(ticks.append) is None
+    assert ticks == [0, 0, 0]
 
 
 def test_a_killed_process_ends_in_a_sentence_and_the_next_search_goes_on(

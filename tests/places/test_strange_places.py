@@ -14,6 +14,7 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
 from helpers.mnist_comparison.records import SearchError
+from tests.editions.notebooks import NAMES, STUDENTS, codes, read
 from tests.mnist_comparison.search_process import run
 from tests.permissions import needs_modes, unprivileged
 
@@ -65,6 +66,23 @@ def test_a_notebook_elsewhere_in_a_plain_locale(tmp_path):
     assert len(list((home / "runs").glob("*.npz"))) == 4
 
 
+@pytest.mark.parametrize("name", ["00_start_here", *NAMES])
+@pytest.mark.parametrize("way", ["helpers.py", "helpers/__init__.py", "helpers"])
+def test_the_first_cell_names_a_file_in_the_way(tmp_path, name, way):
+    path = tmp_path / way
+    if way == "helpers":  # hides an editable install, which Python asks last
+        path.mkdir()
+    else:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("def my_own(): pass\n")
+    first = codes(read(STUDENTS / f"{name}.ipynb"))[0].source
+    command = [sys.executable, "-S", "-c", first]  # -S: nothing else is installed
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={})
+    told = done.stderr.splitlines()[-1]
+    sentence = " hides the course's package: rename it, then restart the kernel"
+    assert told == f"ImportError: {path}{sentence}"
+
+
 @needs_modes
 def test_a_search_in_a_read_only_checkout_ends_in_a_sentence(tmp_path):
     run(tmp_path, executor=ThreadPoolExecutor(1))  # imports what nobody might not be let read
@@ -100,6 +118,7 @@ def test_a_package_installed_where_nothing_can_be_written(tmp_path):
     resources = {"metadata": {"path": str(work)}}
     NotebookClient(notebook, timeout=600, resources=resources).execute(env=environment)
     assert notebook.cells[-1].outputs[0].text.startswith(str(site))
+    assert {path.suffix for path in site.glob("helpers/*/recorded.*")} == {".py", ".zip", ".sha256"}
     assert sorted(site.rglob("*")) == before
     assert list(work.iterdir()) == [work / "data"] and list(work.glob("data/runs/*.npz"))
     for path in [site, *site.rglob("*")]:
