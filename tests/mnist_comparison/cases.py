@@ -169,8 +169,8 @@ WRONG = {
     "draw_digits": [
         (
             "def draw_digits(axes, images, labels):\n"
-            "    for ax, image, label in zip(axes, images, labels):\n"
-            "        ax.imshow(image)\n        ax.set_title(label)\n        ax.set_visible(False)",
+            "    for ax, image, label in zip(axes, images, labels):\n        ax.imshow(image)\n"
+            "        ax.set_title(label)\n        ax.set_visible(False)",
             "shows no image",
         ),
         (digits("ax.imshow(im)", "ax.set_xlabel(label)"), "the label in the title"),
@@ -235,7 +235,7 @@ WRONG = {
         ),
     ],
     "build_network": [
-        ("def build_network(make_unit):\n    return mlp(MNIST_SIZES, make_unit)", "networks.mlp"),
+        ("return mlp(MNIST_SIZES, make_unit)", "networks.mlp"),
         (network(A, U, B, U, C, "nn.LogSoftmax(1)"), "logits: expected"),
         (network(A, U, "nn.Dropout(0.2)", B, U, C), "logits: expected"),
         (network(A, U, B, U, "nn.Linear(64, 10, bias=False)"), "weights and biases: expected"),

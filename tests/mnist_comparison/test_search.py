@@ -262,7 +262,7 @@ def test_an_interrupt_keeps_finished_runs(tmp_path, reference, inline, capsys):
 
 
 def test_killed_at_random_moments_and_resumed(tmp_path, reference):
-    """Ten times: start, `kill -9` after a while, start again; then all is as without."""
+    """Five times: start, `kill -9` after a while, start again; then all is as without."""
     waits = random.Random(0)
     if sys.platform == "win32":
         context = multiprocessing.get_context("spawn")
@@ -270,12 +270,12 @@ def test_killed_at_random_moments_and_resumed(tmp_path, reference):
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["tests.mnist_comparison.search_process"])
     kills = 0
-    for _ in range(10):
+    while kills < 5:
         before = set(tmp_path.glob("*.npz"))
         process = context.Process(target=run_inline, args=(tmp_path,))
         process.start()
         while process.is_alive() and set(tmp_path.glob("*.npz")) == before:
-            time.sleep(0.002)
+            time.sleep(0.005)
         time.sleep(waits.uniform(0, 0.1))
         kills += process.is_alive()
         process.kill()
@@ -284,7 +284,6 @@ def test_killed_at_random_moments_and_resumed(tmp_path, reference):
         if len(finished) == len(PLACES):  # nothing left to interrupt: lose a few and go on
             for path in waits.sample(finished, 7):
                 path.unlink()
-    assert kills >= 5
     assert_same(run(tmp_path, executor=ThreadPoolExecutor(1)), reference)
 
 
@@ -495,8 +494,7 @@ def test_an_interrupt_stops_the_own_processes_without_a_word(
         run(tmp_path, on_run=stop)
     assert len(mine) == 2
     for worker in mine:
-        worker.join(60)
-    assert not any(worker.is_alive() for worker in mine)
+        worker.join()  # else the test's own time limit ends it
     assert complaints == [] and capfd.readouterr().err == ""
     assert_same(run(tmp_path), reference)
 

@@ -147,15 +147,11 @@ RIGHT = {
     "sample_gradient": [
         sample(slopes="slope * rng.standard_normal((N,))"),
         sample(weights="(weight * rng.standard_normal((N, N), dtype=np.float32))"),
-        """
-def sample_gradient(L, layer, N, slope, weight, output, activation, rng):
-    product = np.diag(slope * rng.standard_normal(N))
-    for _ in range(layer + 1, L + 1):
-        W = weight * rng.standard_normal((N, N))
-        product = product @ W.T @ np.diag(slope * rng.standard_normal(N))
-    delta = product @ (output * rng.standard_normal((N, 1)))
-    return torch.tensor(delta @ (activation * rng.standard_normal((1, N)))).float()
-""",
+        "product = np.diag(slope * rng.standard_normal(N))\nfor _ in range(layer + 1, L + 1):\n"
+        "    W = weight * rng.standard_normal((N, N))\n"
+        "    product = product @ W.T @ np.diag(slope * rng.standard_normal(N))\n"
+        "delta = product @ (output * rng.standard_normal((N, 1)))\n"
+        "return torch.tensor(delta @ (activation * rng.standard_normal((1, N)))).float()",
     ],
     "plot_magnitudes": [
         draw("ax.hist(logs, bins='auto', density=True, histtype='step')", "exponent of ten"),
@@ -176,12 +172,9 @@ def sample_gradient(L, layer, N, slope, weight, output, activation, rng):
             "for p in network.parameters(): p.grad = None",
             size="layer.weight.grad.abs().mean().item()",
         ),
-        """
-def layer_gradients(network, inputs, targets):
-    loss = nn.MSELoss()(network(inputs), targets)
-    matrices = [p for p in network.parameters() if p.dim() == 2]
-    return torch.stack([g.abs().mean() for g in torch.autograd.grad(loss, matrices)])
-""",
+        "loss = nn.MSELoss()(network(inputs), targets)\n"
+        "matrices = [p for p in network.parameters() if p.dim() == 2]\n"
+        "return torch.stack([g.abs().mean() for g in torch.autograd.grad(loss, matrices)])",
     ],
     "xavier": initialiser_right("xavier"),
     "sigmoid_map": [
@@ -212,24 +205,17 @@ def layer_gradients(network, inputs, targets):
         GAIN.format("np.sqrt(2 * np.pi)", "1 / np.trapezoid(p * sigma(z)**2, z)"),
         GAIN.format("1", "torch.tensor(p.sum() / (p @ sigma(z)**2))"),
         GAIN.format("1", "1 / np.average([float(sigma(x))**2 for x in z], weights=p)"),
-        """
-def gain_for(sigma):
-    z = torch.linspace(-8, 8, 4001, dtype=torch.float64)
-    density = torch.distributions.Normal(0, 1).log_prob(z).exp()
-    return 1 / torch.trapezoid(density * torch.as_tensor(sigma(z.numpy())) ** 2, z)
-""",
+        "z = torch.linspace(-8, 8, 4001, dtype=torch.float64)\n"
+        "density = torch.distributions.Normal(0, 1).log_prob(z).exp()\n"
+        "return 1 / torch.trapezoid(density * torch.as_tensor(sigma(z.numpy())) ** 2, z)",
     ],
     "predicted_squares": [
         squares(result="torch.tensor(squares)"),
         squares("np.linalg.norm(sigma((gain * squares[-1]) ** 0.5 * t)) ** 2 / t.size"),
-        """
-def predicted_squares(sigma, gain, depth, t):
-    if depth == 0:
-        return np.ones(1)
-    before = predicted_squares(sigma, gain, depth - 1, t)
-    a = sigma(np.sqrt(gain) * np.sqrt(before[-1]) * t)
-    return np.append(before, np.var(a) + np.mean(a) ** 2)
-""",
+        "if depth == 0:\n    return np.ones(1)\n"
+        "before = predicted_squares(sigma, gain, depth - 1, t)\n"
+        "a = sigma(np.sqrt(gain) * np.sqrt(before[-1]) * t)\n"
+        "return np.append(before, np.var(a) + np.mean(a) ** 2)",
     ],
 }
 
@@ -245,7 +231,7 @@ WRONG = {
         (PREDICT.format("'0', " + INF), "expected a number, received '0'"),
         (PREDICT.format("False, " + INF), "expected a number, received False"),
         (PREDICT.format("0, np.inf"), "no prediction for c + d - d"),
-        ("def predictions():\n    return [0.0]", "expected a dictionary"),
+        ("return [0.0]", "expected a dictionary"),
     ],
     "log_variance": [
         (LOGS.format(f"np.clip({SUM}, -308, 308)"), "expected 1"),
@@ -259,11 +245,10 @@ WRONG = {
                      "output, activation))"), "it uses"),
     ],
     "sample_gradient": [
-        ("def sample_gradient(L, layer, N, slope, weight, output, activation, rng):\n"
-         "    draw = lambda s, *n: np.clip(rng.normal(0, s, n), -2 * s, 2 * s)\n"
-         "    delta = draw(slope, N) * draw(output, N)\n    for _ in range(L - layer):\n"
-         "        delta = draw(slope, N) * (draw(weight, N, N) @ delta)\n"
-         "    return np.outer(delta, draw(activation, N))", "received"),
+        ("draw = lambda s, *n: np.clip(rng.normal(0, s, n), -2 * s, 2 * s)\n"
+         "delta = draw(slope, N) * draw(output, N)\nfor _ in range(L - layer):\n"
+         "    delta = draw(slope, N) * (draw(weight, N, N) @ delta)\n"
+         "return np.outer(delta, draw(activation, N))", "received"),
         (sample("W = rng.normal(0, weight, (N, N))", weights="W"), "weights of its own"),
         (sample("D = rng.normal(0, slope, N)", slopes="D"), "slopes of its own"),
         (sample(weights="np.abs(rng.normal(0, weight, (N, N)))"), "deviation(s) of that"),
