@@ -13,17 +13,19 @@ endif
 export JUPYTER_PREFER_ENV_PATH := 1
 
 # Tests shorten the long loops, show no progress bars, and take one thread each: several run at once.
-test test-browser: export QUICK_RUN := 1
-test test-browser: export TQDM_DISABLE := 1
-test test-browser: export OMP_NUM_THREADS := 1
+test test-notebooks test-browser: export QUICK_RUN := 1
+test test-notebooks test-browser: export TQDM_DISABLE := 1
+test test-notebooks test-browser: export OMP_NUM_THREADS := 1
 AT_ONCE := --numprocesses=logical --maxprocesses=4
+# File by file in their order: the long ones are among the first, so that no process waits for them.
+BY_FILE := --dist=loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-browser run release grade-demo bench lock setup setup-dev clean \
-	lint lint-style lint-types lint-outputs
+.PHONY: help lab test test-notebooks test-browser run release grade-demo bench lock \
+	setup setup-dev clean lint lint-style lint-types lint-outputs
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' Makefile
 
 # In the file list names are whole, and solutions do not stand before what they solve.
 lab: export JUPYTER_CONFIG_PATH := $(CURDIR)/tools/jupyter
@@ -31,8 +33,11 @@ lab: setup ## set up and open JupyterLab on the notebooks (ARGS=--no-browser: pr
 	$(VENV_PYTHON) -m jupyterlab notebooks/00_start_here.ipynb $(ARGS)
 
 test: setup-dev ## run the unit tests and every notebook (QUICK_RUN=1 shortens the long loops)
-	$(VENV_PYTHON) -m pytest $(AT_ONCE) --dist=loadfile --nbval-lax --nbval-current-env \
-		tests notebooks
+	$(VENV_PYTHON) -m pytest $(AT_ONCE) $(BY_FILE) tests notebooks/00_start_here.ipynb
+
+# Both editions from a fresh kernel each; `make test` runs them one after the other in one.
+test-notebooks: setup-dev ## run both editions of every notebook with nbval
+	$(VENV_PYTHON) -m pytest $(AT_ONCE) $(BY_FILE) notebooks
 
 test-browser: setup-dev ## run the browser tests (they need Chromium)
 	$(VENV_PYTHON) -m pytest $(AT_ONCE) tests/browser
