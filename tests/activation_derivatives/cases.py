@@ -30,12 +30,9 @@ RIGHT = {
         "e = np.exp(-2 * np.abs(z))\nreturn 4 * e / (1 + e) ** 2",
     ],
     "swish": [
-        "def swish_derivative(z, beta=1.0):\n"
-        "    s = sigmoid(beta * z)\n"
-        "    f = z * s\n"
+        "def swish_derivative(z, beta=1.0):\n    s = sigmoid(beta * z)\n    f = z * s\n"
         "    return beta * f + s * (1 - beta * f)",
-        "def swish(x, b=1.0):\n"
-        "    return x * np.exp(-np.logaddexp(0, -b * x))\n"
+        "def swish(x, b=1.0):\n    return x * np.exp(-np.logaddexp(0, -b * x))\n"
         "def swish_derivative(x, b=1.0):\n"
         "    return sigmoid(b * x) * (1 + b * x * sigmoid(-b * x))",
     ],
@@ -45,8 +42,7 @@ RIGHT = {
     ],
     "mish": [
         "def mish(z):\n    return z * np.tanh(np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z))))",
-        "def mish_derivative(z):\n"
-        "    sp = np.logaddexp(0, z)\n"
+        "def mish_derivative(z):\n    sp = np.logaddexp(0, z)\n"
         "    sech2 = (2 * np.exp(-sp) / (1 + np.exp(-2 * sp))) ** 2\n"
         "    return np.tanh(sp) + z * sech2 * sigmoid(z)",
     ],
@@ -61,8 +57,7 @@ RIGHT = {
         "ax.set(xlabel='z', title=f'{name} and its slope')\nax.figure.legend()\nreturn ax",
         "ax.plot(z, value, 'k-')\nax.plot(z, slope, 'k--')\nax.text(z[-1], value[-1], 'f')\n"
         "ax.text(z[-1], slope[-1], \"f'\")\nax.set(xlabel='z', title=name)\nreturn ax",
-        "from helpers.plotting import label_lines\n"
-        "def plot_unit(ax, z, value, slope, name):\n"
+        "from helpers.plotting import label_lines\ndef plot_unit(ax, z, value, slope, name):\n"
         "    for y, style, label in ((value, 'k-', 'f'), (slope, 'k--', 'slope')):\n"
         "        ax.plot(z, y, style, label=label)\n"
         "    label_lines(ax)\n    ax.set(xlabel='z', title=name)\n    return ax",
@@ -80,7 +75,7 @@ RIGHT = {
         "return [np.prod(slopes[k:]) for k in range(len(slopes))]",
         "return np.flip(np.multiply.accumulate(np.flip(slopes)))",
     ],
-}
+}  # fmt: skip
 
 PLOT = (
     "def plot_unit(ax, z, value, slope, name):\n"
@@ -176,15 +171,10 @@ WRONG = {
         (_plot((", xlabel='z'", "")), "horizontal axis"),
         (_plot(("title=name", "title='unit'")), "title"),
         (_plot(("ax.legend()", "ax.legend(); ax.set_xlim(50, 60)")), "no visible line"),
-        (
-            _plot(("plot(z, value", "plot(value, z"), ("plot(z, slope", "plot(slope, z")),
-            "z belongs on the horizontal",
-        ),
-        (
-            "import matplotlib.pyplot as plt\n"
-            + _plot(("ax.", "plt.gca()."), ("return ax", "return plt.gca()")),
-            "nothing",
-        ),
+        (_plot(("plot(z, value", "plot(value, z"), ("plot(z, slope", "plot(slope, z")),
+         "z belongs on the horizontal"),
+        ("import matplotlib.pyplot as plt\n" + _plot(("ax.", "plt.gca()."), ("return ax",
+         "return plt.gca()")), "nothing"),
     ],
     "gradient_factors": [
         ("p = np.cumprod(slopes[::-1])[::-1]\nreturn np.where(p < 1e-12, 0, p)", ""),

@@ -139,10 +139,8 @@ RIGHT = {
         LOGS.format(
             "np.log10([N, slope**2, weight**2, output**2, activation**2]) @ [k, k + 1, k, 1, 1]"
         ),
-        LOGS.format(
-            "sum([2 * np.log(slope * weight) + np.log(N)] * k, 2 * np.log(slope))"
-            "/ np.log(10) + 2 * np.log10(output * activation)"
-        ),
+        LOGS.format("sum([2 * np.log(slope * weight) + np.log(N)] * k, 2 * np.log(slope))"
+         "/ np.log(10) + 2 * np.log10(output * activation)"),
     ],
     "sample_gradient": [
         sample(slopes="slope * rng.standard_normal((N,))"),
@@ -160,18 +158,13 @@ RIGHT = {
         draw("h, e = np.histogram(logs, 30); ax.plot((e[1:] + e[:-1]) / 2, h)", "decimal log"),
         draw("h, e = np.histogram(logs, 30); ax.fill_between(e, [*h, 0], step='post')"),
         draw("h, e = np.histogram(logs, 9); ax.bar(e[:-1], h, np.diff(e), align='edge')"),
-        draw(
-            "import matplotlib.pyplot as plt; plt.sca(ax); plt.hist(logs)",
-            "log₁₀ |g|",
-            "0 occurs {zeros} times",
-        ),
+        draw("import matplotlib.pyplot as plt; plt.sca(ax); plt.hist(logs)", "log₁₀ |g|",
+         "0 occurs {zeros} times"),
     ],
     "layer_gradients": [
         sizes(),
-        sizes(
-            "for p in network.parameters(): p.grad = None",
-            size="layer.weight.grad.abs().mean().item()",
-        ),
+        sizes("for p in network.parameters(): p.grad = None",
+         size="layer.weight.grad.abs().mean().item()"),
         "loss = nn.MSELoss()(network(inputs), targets)\n"
         "matrices = [p for p in network.parameters() if p.dim() == 2]\n"
         "return torch.stack([g.abs().mean() for g in torch.autograd.grad(loss, matrices)])",
@@ -184,22 +177,15 @@ RIGHT = {
     ],
     "relu_moments": [
         MOMENTS.format("z * (z > 0)", "(a * a).mean() / size, np.std(a) ** 2 / size"),
-        MOMENTS.format(
-            "torch.relu(torch.tensor(z)).float()",
-            "torch.stack([a.square().mean(), a.var(unbiased=False)]) / float(size)",
-        ),
-        MOMENTS.format(
-            "[max(x, 0.0) for x in z.flat]",
-            "np.dot(a, a) / len(a) / size, (np.dot(a, a) - sum(a) ** 2 / len(a)) / len(a) / size",
-        ),
+        MOMENTS.format("torch.relu(torch.tensor(z)).float()",
+         "torch.stack([a.square().mean(), a.var(unbiased=False)]) / float(size)"),
+        MOMENTS.format("[max(x, 0.0) for x in z.flat]",
+         "np.dot(a, a) / len(a) / size, (np.dot(a, a) - sum(a) ** 2 / len(a)) / len(a) / size"),
     ],
     "kaiming": [
         *initialiser_right("kaiming"),
-        weights(
-            "kaiming",
-            "np.sqrt(2) * xavier_normal(fan_in, fan_out, rng)",
-            "np.sqrt(2) * xavier_uniform(fan_in, fan_out, rng)",
-        ),
+        weights("kaiming", "np.sqrt(2) * xavier_normal(fan_in, fan_out, rng)",
+         "np.sqrt(2) * xavier_uniform(fan_in, fan_out, rng)"),
     ],
     "gain_for": [
         GAIN.format("np.sqrt(2 * np.pi)", "1 / np.trapezoid(p * sigma(z)**2, z)"),
@@ -217,7 +203,7 @@ RIGHT = {
         "a = sigma(np.sqrt(gain) * np.sqrt(before[-1]) * t)\n"
         "return np.append(before, np.var(a) + np.mean(a) ** 2)",
     ],
-}
+}  # fmt: skip
 
 INF = "np.inf, 0, 0, np.inf, np.nan"
 WRONG = {

@@ -110,7 +110,7 @@ RIGHT = {
         "k = 2**layers\nlo = np.floor(np.asarray(x) * k) / k\n"
         "return (2 * lo + 1 / k) * (x - lo) + lo**2",
     ],
-}
+}  # fmt: skip
 
 WRONG = {
     "steepest_slope": [
