@@ -76,8 +76,8 @@ def test_a_second_or_a_late_meaning_is_found(sources, twice, early):
 
 
 # Each figure is drawn once, with the answers: as handed out, all that is asked of it is no error.
-UNDRAWN = "import helpers.plotting as _; _png, _.png = _.png, lambda figure: b''"
-DRAWN = "_.png = _png"
+UNDRAWN = "import helpers.plotting as _here; _png, _here.png = _here.png, lambda figure: b''"
+DRAWN = "_here.png = _png"
 
 
 @pytest.mark.timeout(0)  # each cell has a limit of its own
