@@ -17,6 +17,8 @@ test test-browser: export QUICK_RUN := 1
 test test-browser: export TQDM_DISABLE := 1
 test test-browser: export OMP_NUM_THREADS := 1
 AT_ONCE := --numprocesses=logical --maxprocesses=4
+# File by file in their order: the long ones are among the first, so that no process waits for them.
+BY_FILE := --dist=loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env
 
 .DEFAULT_GOAL := help
 .PHONY: help lab test test-browser run recorded release grade-demo bench lock setup setup-dev clean \
@@ -31,8 +33,7 @@ lab: setup ## set up and open JupyterLab on the notebooks (ARGS=--no-browser: pr
 	$(VENV_PYTHON) -m jupyterlab notebooks/00_start_here.ipynb $(ARGS)
 
 test: setup-dev ## run the unit tests and every notebook (QUICK_RUN=1 shortens the long loops)
-	$(VENV_PYTHON) -m pytest $(AT_ONCE) --dist=loadfile --nbval-lax --nbval-current-env \
-		tests notebooks
+	$(VENV_PYTHON) -m pytest $(AT_ONCE) $(BY_FILE) tests notebooks
 
 test-browser: setup-dev ## run the browser tests (they need Chromium)
 	$(VENV_PYTHON) -m pytest $(AT_ONCE) tests/browser

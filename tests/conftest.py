@@ -6,6 +6,7 @@ import matplotlib
 import pytest
 import torch
 from hypothesis import settings
+from matplotlib import pyplot as plt
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 pytest.register_assert_rewrite("tests.judging")
@@ -20,6 +21,7 @@ torch.set_num_threads(1)
 
 @pytest.fixture(autouse=True)
 def style_of_its_own():
-    """What a test does to Matplotlib's settings ends with it."""
+    """What a test does to Matplotlib's settings ends with it, and so do its figures."""
     with matplotlib.rc_context():
         yield
+    plt.close("all")

@@ -158,7 +158,9 @@ def test_once_the_hand_rests_the_figure_is_drawn_fine_and_saved_once(monkeypatch
         for value in (2, 3):
             explorer.controls["a"].value = value
             assert width() == 100
-        await asyncio.sleep(0.5)
+        while not kept.update.called:  # else the test's own time limit ends it
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)  # in which a second one would come
         assert width() == 200 and explorer._picture.layout.width == "100px"
 
     asyncio.run(use())

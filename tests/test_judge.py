@@ -26,7 +26,7 @@ def double():
         silent=True,
         forbidden=[(np, "negative"), (warnings, "formatwarning"), (torch.Tensor, "item")],
     )
-    return Checklist("0 · Test").exercise("0.1 Double", task, seconds=0.3)
+    return Checklist("0 · Test").exercise("0.1 Double", task, seconds=1000)
 
 
 def written(source):
@@ -77,7 +77,10 @@ def written(source):
     ],
 )  # fmt: skip
 def test_whatever_an_answer_does_ends_in_a_verdict(double, source, state, fragment, monkeypatch):
-    monkeypatch.setattr("helpers.limits.WAITING", 1 if "sleep" in source else 1000)
+    if "sleep" in source:
+        monkeypatch.setattr("helpers.limits.WAITING", 0.3 / double.seconds)
+    elif "while" in source:
+        double.seconds = 0.3
     verdict = double.verdict(written(source))
     assert verdict.state is state, str(verdict)
     assert fragment in verdict.message, str(verdict)

@@ -1,8 +1,6 @@
 """The habits that `make lint` and pre-commit hold to, and `make run`."""
 
 import base64
-import subprocess
-import sys
 
 import nbformat
 import pytest
@@ -13,14 +11,6 @@ from tests.editions.notebooks import ROOT, codes, read, solution_of
 from tools import run_notebooks
 
 
-@pytest.mark.parametrize("tool", ["ruff check .", "ruff format --check .", "mypy"])
-def test_style_and_types(tool):
-    run = subprocess.run(
-        [sys.executable, "-m", *tool.split()], cwd=ROOT, capture_output=True, text=True
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-
-
 def test_hooks_are_the_steps_of_make_lint():
     config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
     (local,) = config["repos"]
@@ -28,6 +18,12 @@ def test_hooks_are_the_steps_of_make_lint():
     lines = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
     (line,) = [line for line in lines if line.startswith("lint:")]
     assert steps == set(line.split("##")[0].removeprefix("lint:").split())
+
+
+def test_what_make_test_leaves_out_runs_in_ci():
+    ci = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    runs = {step.get("run") for job in ci["jobs"].values() for step in job["steps"]}
+    assert {f"make {target}" for target in ("test", "lint", "test-browser")} <= runs
 
 
 # --- make run ------------------------------------------------------------------------------------

@@ -44,24 +44,22 @@ LOSS = "def regularised_loss(losses, weights, biases, decay):\n    "
 RIGHT = {
     "backward": [
         BACKWARD.format(slope="slopes[k - 1]"),
-        "def backward(weights, slopes, inputs, output_gradient):\n"
-        "    d, grads = output_gradient, []\n"
-        "    for W, s, a in zip(weights[:0:-1], slopes[::-1], inputs[:0:-1]):\n"
-        "        grads.insert(0, np.outer(d, a))\n        d = np.diag(s) @ W.T @ d\n"
-        "    return [np.outer(d, inputs[0]), *grads]",
+        "d, grads = output_gradient, []\n"
+        "for W, s, a in zip(weights[:0:-1], slopes[::-1], inputs[:0:-1]):\n"
+        "    grads.insert(0, np.outer(d, a))\n    d = np.diag(s) @ W.T @ d\n"
+        "return [np.outer(d, inputs[0]), *grads]",
     ],
     "spectral_norm": [
         POWER.format(start="rng.normal(size=A.shape[1])", steps=200),
-        "def spectral_norm(A):\n    v = np.random.rand(A.shape[1])\n    for _ in range(1000):\n"
-        "        u = A @ v\n        u /= np.linalg.norm(u)\n        v = A.T @ u\n"
-        "        s = np.linalg.norm(v)\n        v /= s\n    return s",
+        "v = np.random.rand(A.shape[1])\nfor _ in range(1000):\n    u = A @ v\n"
+        "    u /= np.linalg.norm(u)\n    v = A.T @ u\n    s = np.linalg.norm(v)\n    v /= s\n"
+        "return s",
     ],
     "upper_bound": [
         BOUND.format(**UPPER),
-        "def upper_bound(x, weights, slopes, output_gradient):\n"
-        "    parts = [np.linalg.norm(np.diag(d), 2) * np.linalg.norm(W.T, 2)\n"
-        "             for d, W in zip(slopes, weights[1:])]\n"
-        "    return np.prod(parts) * np.linalg.norm(x) * np.linalg.norm(output_gradient)",
+        "parts = [np.linalg.norm(np.diag(d), 2) * np.linalg.norm(W.T, 2)\n"
+        "         for d, W in zip(slopes, weights[1:])]\n"
+        "return np.prod(parts) * np.linalg.norm(x) * np.linalg.norm(output_gradient)",
     ],
     "lower_bound": [
         BOUND.format(**LOWER),
@@ -69,16 +67,16 @@ RIGHT = {
                                 ".shape[1] else 0)", "slope": "min(abs(slopes[k-1]))"}),
     ],
     "edges": [
-        "def edges(fan_in, fan_out, variance):\n    s = variance**0.5\n"
-        "    r = sorted([fan_in**0.5, fan_out**0.5])\n    return [s * (r[1] - r[0]), s * sum(r)]",
-        "def edges(fan_in, fan_out, variance):\n    a, b = np.sqrt([fan_in, fan_out])\n"
-        "    return np.sqrt(variance) * np.array([abs(b - a), a + b])",
+        "s = variance**0.5\nr = sorted([fan_in**0.5, fan_out**0.5])\n"
+        "return [s * (r[1] - r[0]), s * sum(r)]",
+        "a, b = np.sqrt([fan_in, fan_out])\n"
+        "return np.sqrt(variance) * np.array([abs(b - a), a + b])",
     ],
     "chain": [
-        "def chain(c, L):\n    a = [abs(c) ** l for l in range(L)]\n    return np.array(a), "
-        "np.array(a[L - 2::-1]), np.array([abs(c) ** (L - 2)] * (L - 1))",
-        "def chain(c, L):\n    c = np.abs(float(c))\n    l = np.arange(1, L)\n    d = c**(L-1-l)\n"
-        "    a = c**np.arange(L)\n    return [a, d, d * a[:-1]]",
+        "a = [abs(c) ** l for l in range(L)]\n"
+        "return np.array(a), np.array(a[L - 2::-1]), np.array([abs(c) ** (L - 2)] * (L - 1))",
+        "c = np.abs(float(c))\nl = np.arange(1, L)\nd = c**(L-1-l)\na = c**np.arange(L)\n"
+        "return [a, d, d * a[:-1]]",
     ],
     "regularised_loss": [
         LOSS + "total = losses.sum() / len(losses)\n    for W in weights:\n"
@@ -89,11 +87,9 @@ RIGHT = {
     ],
     "layer_norm": [
         NORM.format(spread="np.sqrt((c**2).mean())"),
-        "def layer_norm(z, scale, shift):\n    m, s = z.mean(-1)[:, None], z.std(-1)[:, None]\n"
-        "    return (z - m) / s * scale + shift",
-        "def layer_norm(z, scale, shift):\n    z = torch.from_numpy(z)\n"
-        "    s, m = torch.std_mean(z, dim=1, correction=0, keepdim=True)\n"
-        "    return ((z - m) / s).numpy() * scale + shift",
+        "m, s = z.mean(-1)[:, None], z.std(-1)[:, None]\nreturn (z - m) / s * scale + shift",
+        "z = torch.from_numpy(z)\ns, m = torch.std_mean(z, dim=1, correction=0, keepdim=True)\n"
+        "return ((z - m) / s).numpy() * scale + shift",
     ],
 }  # fmt: skip
 
@@ -103,13 +99,12 @@ WRONG = {
         (BACKWARD.format(slope="abs(slopes[k - 1])"), "without their sign"),
         (BACKWARD.replace("reversed(range(L))", "reversed(range(max(0, L - 3), L))").format(
             slope="slopes[k - 1]"), ""),
-        ("def backward(weights, slopes, inputs, output_gradient):\n"
-         "    return [np.outer(output_gradient, inputs[-1])]", "expected 3 values, received 1"),
+        ("return [np.outer(output_gradient, inputs[-1])]", "expected 3 values, received 1"),
     ],
     "spectral_norm": [
-        ("def spectral_norm(A):\n    return np.linalg.norm(A, 2)", "numpy.linalg.norm of a matrix"),
-        ("def spectral_norm(A):\n    return np.linalg.norm(A, ord=2)", "it uses"),
-        ("def spectral_norm(A):\n    return np.linalg.svd(A)[1][0]", "it uses numpy.linalg.svd"),
+        ("return np.linalg.norm(A, 2)", "numpy.linalg.norm of a matrix"),
+        ("return np.linalg.norm(A, ord=2)", "it uses"),
+        ("return np.linalg.svd(A)[1][0]", "it uses numpy.linalg.svd"),
         ("from numpy.linalg import norm\nspectral_norm = lambda A: norm(A, 2)", "it uses"),
         (POWER.format(start="rng.normal(size=A.shape[1])", steps=10), ""),
         (POWER.format(start="np.eye(A.shape[1])[0]", steps=300), ""),
@@ -134,20 +129,19 @@ WRONG = {
          "(weights[k] * slopes[k-1])[1]"), "in one piece"),
         (BOUND.format(**LOWER | {"stretch": LOWER["stretch"].replace("s[-1]", "s[s>1e-9][-1]")}),
          "A singular value of 0 counts"),
-        ("def lower_bound(x, weights, slopes, output_gradient):\n    return 0.0", "always 0"),
+        ("return 0.0", "always 0"),
     ],
     "edges": [
-        ("def edges(fan_in, fan_out, variance):\n    s = np.sqrt(variance)\n"
-         "    return 0, s * (np.sqrt(fan_in) + np.sqrt(fan_out))", "expected"),
+        ("s = np.sqrt(variance)\nreturn 0, s * (np.sqrt(fan_in) + np.sqrt(fan_out))", "expected"),
     ],
     "chain": [
-        ("def chain(c, L):\n    c, top = abs(c), 1e6\n    l = np.arange(1, L)\n"
-         "    return (np.minimum(c ** np.arange(L), top), np.minimum(c ** (L - 1.0 - l), top),\n"
-         "            np.full(L - 1, min(c ** (L - 2), top)))", "expected "),
-        ("def chain(c, L):\n    l = np.arange(1, L)\n    return c ** np.arange(L), c ** (L-1-l), "
-         "np.full(L-1, c ** (L-2))", "A norm is never negative"),
-        ("def chain(c, L):\n    c = max(1, abs(c))\n    l = np.arange(1, L)\n    return c ** "
-         "np.arange(L), c ** (L-1-l), np.full(L-1, c ** (L-2))", ""),
+        ("c, top = abs(c), 1e6\nl = np.arange(1, L)\n"
+         "return (np.minimum(c ** np.arange(L), top), np.minimum(c ** (L - 1.0 - l), top),\n"
+         "        np.full(L - 1, min(c ** (L - 2), top)))", "expected "),
+        ("l = np.arange(1, L)\nreturn c ** np.arange(L), c ** (L-1-l), np.full(L-1, c ** (L-2))",
+         "A norm is never negative"),
+        ("c = max(1, abs(c))\nl = np.arange(1, L)\n"
+         "return c ** np.arange(L), c ** (L-1-l), np.full(L-1, c ** (L-2))", ""),
     ],
     "regularised_loss": [
         (LOSS + "return losses.mean() + decay * sum((W**2).sum().item() for W in weights)", ""),
@@ -169,12 +163,12 @@ WRONG = {
         (NORM.format(spread="np.sqrt((c**2).mean() + 1e-12)"), "expected"),
         (NORM.format(spread="c.std(ddof=1)"), "n − 1"),
         ("from helpers.gradient_bounds.normalization import layer_norm", "it uses"),
-        ("def layer_norm(z, scale, shift):\n    ln = torch.nn.LayerNorm(z.shape[1], eps=0,\n"
-         "        elementwise_affine=False, dtype=torch.float64)\n"
-         "    return ln(torch.from_numpy(z)).numpy() * scale + shift", "it uses torch"),
+        ("ln = torch.nn.LayerNorm(z.shape[1], eps=0,\n"
+         "    elementwise_affine=False, dtype=torch.float64)\n"
+         "return ln(torch.from_numpy(z)).numpy() * scale + shift", "it uses torch"),
         ("def layer_norm(*given):\n    z, *more = map(torch.from_numpy, given)\n"
          "    return torch.layer_norm(z, z.shape[1:], *more, 0.0).numpy()", "torch.layer_norm"),
-        ("def layer_norm(z, scale, shift):\n    z -= z.mean(1, keepdims=True)\n"
-         "    return scale * z / z.std(1, keepdims=True) + shift", "changed its input"),
+        ("z -= z.mean(1, keepdims=True)\nreturn scale * z / z.std(1, keepdims=True) + shift",
+         "changed its input"),
     ],
 }  # fmt: skip

@@ -1,19 +1,11 @@
 """Figures and explorers of notebook 05."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from helpers.explorer import Explorer
 from helpers.gradient_bounds import explore, plots, spectra, toy
 from helpers.initialization import draw_stack, kaiming_normal
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def labels(ax):
@@ -139,21 +131,12 @@ def test_what_coincides_is_told_and_what_is_drawn_against_what():
     assert "all 2 coincide" in left and right == {"a"}
 
 
-class WithFigure(Explorer):
-    """An explorer that lets the tests see its figure."""
-
-    def __init__(self, figure, *args):
-        self.figure = figure
-        super().__init__(figure, *args)
-
-
-@pytest.fixture(autouse=True)
-def figures_seen(monkeypatch):
-    monkeypatch.setattr(explore, "Explorer", WithFigure)
+def axes_of(explorer):
+    return explorer._painter._figure.axes
 
 
 def sizes_drawn(explorer):
-    return {line.get_label(): line.get_ydata() for line in explorer.figure.axes[1].lines}
+    return {line.get_label(): line.get_ydata() for line in axes_of(explorer)[1].lines}
 
 
 def test_bounds_explorer_shows_what_the_functions_compute():
@@ -164,7 +147,7 @@ def test_bounds_explorer_shows_what_the_functions_compute():
         assert_allclose(drawn, sizes[name])
     lower, true, upper = (sizes[name] for name in reversed(plots.BOUNDS))
     assert (lower <= true).all() and (true <= upper).all() and lower[0] > 0
-    assert_allclose(explorer.figure.axes[0].lines[1].get_ydata(), values[:, 0])
+    assert_allclose(axes_of(explorer)[0].lines[1].get_ydata(), values[:, 0])
     assert f"{true[0]:.2g}" in explorer.sentence
 
 
@@ -174,7 +157,7 @@ def test_bounds_explorer_at_both_ends(unit, scale, depth):
     explorer = explore.bounds()
     explorer.set(unit=unit, scale=scale, depth=depth)
     assert not explorer.sentence.startswith("!"), explorer.sentence
-    left, right = explorer.figure.axes
+    left, right = axes_of(explorer)
     upper, true, lower = (sizes_drawn(explorer)[name] for name in plots.BOUNDS)
     assert len(upper) == len(true) == depth
     if unit == "relu":
@@ -204,13 +187,13 @@ def test_training_explorer_shows_the_recorded_step(trained):
                 assert not explorer.sentence.startswith("!"), explorer.sentence
                 loss = histories["right"].losses[time, seed]
                 assert f"right {loss:.3g}" in explorer.sentence
-                for ax in explorer.figure.axes[2:]:
+                for ax in axes_of(explorer)[2:]:
                     shares = ax.patches[0].get_data().values
                     assert shares.sum() == pytest.approx(1)
                     assert shares.max() <= ax.get_ylim()[1]
     explorer.set(time=40, seed=1, start="zero")
     assert "differ by up to 0;" in explorer.sentence
-    regions, curves, *_ = explorer.figure.axes
+    regions, curves, *_ = axes_of(explorer)
     expected = toy.evaluate(*histories["right"].at(3), plots.PLANE)[-1][1] > 0
     assert (regions.images[1].get_array().ravel() == expected).all()
     assert curves.lines[-1].get_xdata()[0] == 41

@@ -121,16 +121,12 @@ RIGHT = {
     "split_examples": [
         split("[x[:n], y[:n], x[n:used], y[n:used]]", "n = int(0.8 * used)"),
         split("xs[:-v], ys[:-v], xs[-v:], ys[-v:]", "xs, ys, v = x[:used], y[:used], used // 5"),
-        split(
-            "x[t], y[t], x[v], y[v]", "t, v = torch.arange(used).split([used // 5 * 4, used // 5])"
-        ),
+        split("x[t], y[t], x[v], y[v]",
+         "t, v = torch.arange(used).split([used // 5 * 4, used // 5])"),
     ],
     "mish": [
-        function(
-            STABLE,
-            "t = torch.logaddexp(ctx.z, ctx.z * 0).tanh()\n"
-            "        return (g * t + g * ctx.z * (1 - t) * (1 + t) / (1 + torch.exp(-ctx.z)),)",
-        ),
+        function(STABLE, "t = torch.logaddexp(ctx.z, ctx.z * 0).tanh()\n"
+         "        return (g * t + g * ctx.z * (1 - t) * (1 + t) / (1 + torch.exp(-ctx.z)),)"),
         mish("z * torch.log1p(z.exp()).tanh()", "(g.double() * (t + z * (1 - t * t) * s)).to(z)"),
     ],
     "swish": [
@@ -146,11 +142,8 @@ RIGHT = {
     "descent_step": [
         step_by("torch.optim.SGD(model.parameters(), lr=lr)"),
         step(loss="-F.log_softmax(model(x), 1)[torch.arange(len(y)), y].mean()"),
-        step(
-            loss="(model(x).logsumexp(1) - model(x).gather(1, y[:, None])[:, 0]).mean()",
-            clear="for p in model.parameters(): p.grad = None",
-            then="p.grad.zero_()",
-        ),
+        step(loss="(model(x).logsumexp(1) - model(x).gather(1, y[:, None])[:, 0]).mean()",
+         clear="for p in model.parameters(): p.grad = None", then="p.grad.zero_()"),
     ],
     "displayed": [
         shown("[min(v, 100.0) if v == v else 100.0 for v in losses]"),
@@ -161,18 +154,15 @@ RIGHT = {
         choice("[r for r, v in zip(rates, a) if top - v <= e]", "top in (a[0], a[-1])", "min(i)"),
         choice("next(k for k, v in enumerate(a.tolist()) if v >= top - e)", rate="[*rates][i]"),
     ],
-}
+}  # fmt: skip
 
 GOOD = "ax.set_title(label)"
 
 WRONG = {
     "draw_digits": [
-        (
-            "def draw_digits(axes, images, labels):\n"
-            "    for ax, image, label in zip(axes, images, labels):\n"
-            "        ax.imshow(image)\n        ax.set_title(label)\n        ax.set_visible(False)",
-            "shows no image",
-        ),
+        ("def draw_digits(axes, images, labels):\n"
+         "    for ax, image, label in zip(axes, images, labels):\n        ax.imshow(image)\n"
+         "        ax.set_title(label)\n        ax.set_visible(False)", "shows no image"),
         (digits("ax.imshow(im)", "ax.set_xlabel(label)"), "the label in the title"),
         (digits("ax.pcolormesh(im)", GOOD), "upside down"),
         (digits("ax.imshow(im[:, ::-1])", GOOD), "the picture on axes[0]"),
@@ -190,10 +180,8 @@ WRONG = {
         (split("x[:cut], y[:cut], x[cut:used], y[: used - cut]", CUT), "validation_y"),
         (split("x[:cut], x[cut:used], y[:cut], y[cut:used]", CUT), ""),
         (split("x[:cut], y[:cut], x[cut:used]", CUT), "expected (train_x, train_y"),
-        (
-            split("x[p[:cut]], y[p[:cut]], x[cut:used], y[cut:used]", CUT, "p = y[:cut].argsort()"),
-            "",
-        ),
+        (split("x[p[:cut]], y[p[:cut]], x[cut:used], y[cut:used]", CUT, "p = y[:cut].argsort()"),
+         ""),
         (split("x[:9600], y[:9600], x[9600:12000], y[9600:12000]"), ""),
     ],
     "mish": [
@@ -206,12 +194,8 @@ WRONG = {
         (mish(slope="g * (t * z / z + z * (1 - t**2) * s)"), "received nan"),
         (mish(slope="g * (t + z * (1 - t**2) * s).round(decimals=5)"), ""),
         (mish(slope="g, g"), "expected (backward's gradient for z), received"),
-        (
-            mish()
-            .replace("ctx.save_for_backward(z)", "Mish.z = z")
-            .replace("z, = ctx.saved_tensors", "z = Mish.z"),
-            "used once more",
-        ),
+        (mish().replace("ctx.save_for_backward(z)", "Mish.z = z")
+         .replace("z, = ctx.saved_tensors", "z = Mish.z"), "used once more"),
         (mish(slope="torch.autograd.grad(z * t, z, g)"), "it uses torch.autograd.grad"),
         ("class Mish(nn.Mish):\n    pass", "expected a subclass of torch.autograd.Function"),
     ],
@@ -225,27 +209,21 @@ WRONG = {
         (swish(by_beta="(g * i * z).sum().reshape(1)"), "received shape (1,)"),
         (swish(by_beta="None"), "gradient for β: expected numbers"),
         (swish(by_beta=""), "expected (backward's gradient for z, backward's"),
-        (
-            swish()
-            .replace(
-                "ctx.save_for_backward(z, beta)", "Swish.beta = beta; ctx.save_for_backward(z)"
-            )
-            .replace("z, beta = ctx.saved_tensors", "z, beta = *ctx.saved_tensors, Swish.beta"),
-            "used once more",
-        ),
+        (swish()
+         .replace("ctx.save_for_backward(z, beta)", "Swish.beta = beta; ctx.save_for_backward(z)")
+         .replace("z, beta = ctx.saved_tensors", "z, beta = *ctx.saved_tensors, Swish.beta"),
+         "used once more"),
     ],
     "build_network": [
-        ("def build_network(make_unit):\n    return mlp(MNIST_SIZES, make_unit)", "networks.mlp"),
+        ("return mlp(MNIST_SIZES, make_unit)", "networks.mlp"),
         (network(A, U, B, U, C, "nn.LogSoftmax(1)"), "logits: expected"),
         (network(A, U, "nn.Dropout(0.2)", B, U, C), "logits: expected"),
         (network(A, U, B, U, "nn.Linear(64, 10, bias=False)"), "weights and biases: expected"),
         (network(A, U, "nn.Linear(200, 64)", U, "C") + f"\nC = {C}", "two networks share"),
         (network_with("return self.c(self.u(self.b(self.u(self.a(x)))))"), "units: expected"),
         (network_with("return self.c(self.v(self.b(self.u(self.a(x))))).detach()"), "no gradient"),
-        (
-            network_with("return self.c(self.v(self.b(self.u(self.a(x)).detach())))"),
-            "the gradients",
-        ),
+        (network_with("return self.c(self.v(self.b(self.u(self.a(x)).detach())))"),
+         "the gradients"),
         (network_with("return self.c(self.v(self.b(self.u(self.a(x))))).squeeze()"), "logits"),
         (network_with("return self.c(self.v(self.b(self.made()(self.a(x)))))"), ""),
         (network(A, U, B, U, C).replace("return", "return lambda x: x,"), "expected an nn.Module"),
@@ -261,12 +239,8 @@ WRONG = {
         (step(parameters="[*model.parameters()][:2]"), "5 → 8 → 6 → 3"),
         (step_by("torch.optim.SGD(model.parameters(), lr=lr, weight_decay=1e-4)"), ""),
         (step_by("torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)", "", "lr /= 2"), ""),
-        (
-            step_by(
-                "made.setdefault(id(model), torch.optim.SGD(model.parameters(), lr))", "made = {}"
-            ),
-            "",
-        ),
+        (step_by("made.setdefault(id(model), torch.optim.SGD(model.parameters(), lr))",
+         "made = {}"), ""),
         (step(change="0 * lr", then="p = p - lr * p.grad"), "no parameter has moved"),
     ],
     "displayed": [
@@ -277,10 +251,8 @@ WRONG = {
         (shown("losses if (losses <= 100).all() else np.fmin(losses, 100)"), "make a copy"),
         (shown("np.fmin(losses, 100, out=losses)"), "changed its input in place"),
         (shown("np.clip(np.nan_to_num(losses, nan=100), 0.01, 100)"), ""),
-        (
-            "from helpers.mnist_comparison import plots\n" + shown("plots.clipped(losses)"),
-            "it uses mnist_comparison.plots.clipped",
-        ),
+        ("from helpers.mnist_comparison import plots\n" + shown("plots.clipped(losses)"),
+         "it uses mnist_comparison.plots.clipped"),
         (shown("np.minimum(losses, 100) if not np.isnan(losses).any() else losses * 0 + 100"), ""),
     ],
     "choose_rate": [
@@ -300,4 +272,4 @@ WRONG = {
             "it uses mnist_comparison.search.best_rate",
         ),
     ],
-}
+}  # fmt: skip

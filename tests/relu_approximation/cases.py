@@ -54,11 +54,9 @@ ASSIGNMENT = "[[0.2], [0.6], [0.8]], [0, -0.12, -0.48], [[1, 1, 1]], [0]"
 
 RIGHT = {
     "steepest_slope": [
-        "def steepest_slope(place, slope, residual, tolerance=0.04):\n"
-        "    c = 2 * (residual + tolerance) ** 0.5\n    return c + 2 * place - slope",
-        "def steepest_slope(place, slope, residual, tolerance=0.04):\n"
-        "    return np.roots([1, -2 * (2 * place - slope), (2 * place - slope) ** 2\n"
-        "                     - 4 * (residual + tolerance)]).real.max()",
+        "c = 2 * (residual + tolerance) ** 0.5\nreturn c + 2 * place - slope",
+        "return np.roots([1, -2 * (2 * place - slope), (2 * place - slope) ** 2\n"
+        "                 - 4 * (residual + tolerance)]).real.max()",
     ],
     "square_net": [
         NET.format(ASSIGNMENT),
@@ -85,52 +83,42 @@ RIGHT = {
 """,
     ],
     "collapse": [
-        "def collapse(weights, biases):\n"
-        "    def net(x):\n        a = np.array([x])\n"
-        "        for W, b in zip(weights, biases):\n            a = W @ a + b\n"
-        "        return a[0]\n    return net(1.0) - net(0.0), net(0.0)",
-        "def collapse(weights, biases):\n"
-        "    A = np.linalg.multi_dot(weights[::-1]) if len(weights) > 1 else weights[0]\n"
-        "    B = biases[0]\n    for W, b in zip(weights[1:], biases[1:]):\n        B = W @ B + b\n"
-        "    return A, B",
+        "def net(x):\n    a = np.array([x])\n    for W, b in zip(weights, biases):\n"
+        "        a = W @ a + b\n    return a[0]\nreturn net(1.0) - net(0.0), net(0.0)",
+        "A = np.linalg.multi_dot(weights[::-1]) if len(weights) > 1 else weights[0]\n"
+        "B = biases[0]\nfor W, b in zip(weights[1:], biases[1:]):\n    B = W @ B + b\nreturn A, B",
     ],
     "best_line": [
-        "def best_line(a, b):\n    m = a + b\n    mid = m / 2\n"
-        "    gap = m * mid - a * b - mid**2\n    return [m, -a * b - gap / 2, gap / 2]",
-        "def best_line(a, b):\n    e = (b - a) ** 2 / 8\n    return np.array([a + b, a * a - e - "
-        "(a + b) * a, e])",
+        "m = a + b\nmid = m / 2\ngap = m * mid - a * b - mid**2\n"
+        "return [m, -a * b - gap / 2, gap / 2]",
+        "e = (b - a) ** 2 / 8\nreturn np.array([a + b, a * a - e - (a + b) * a, e])",
     ],
     "pieces_net": [
         PIECES.format(places="h * np.arange(units)"),
         PIECES.format(places="np.linspace(0, 1, units, endpoint=False)"),
-        "def pieces_net(units):\n    h = 2 / (2 * units + 1)\n"
-        "    return (np.ones((units, 1), np.float32), np.float32(-h * (np.arange(units) + 0.5)),\n"
-        "            np.full((1, units), 2 * h, np.float32), np.float32([h * h / 8]))",
+        "h = 2 / (2 * units + 1)\n"
+        "return (np.ones((units, 1), np.float32), np.float32(-h * (np.arange(units) + 0.5)),\n"
+        "        np.full((1, units), 2 * h, np.float32), np.float32([h * h / 8]))",
     ],
     "plot_errors": [
         PLOT,
-        "def plot_errors(ax, units, errors):\n    ax.plot(units, errors)\n"
-        "    ax.scatter(units, errors)\n    ax.set(xscale='log', yscale='log', xlabel='units',\n"
-        "           ylabel='sup error')\n    return ax",
+        "ax.plot(units, errors)\nax.scatter(units, errors)\n"
+        "ax.set(xscale='log', yscale='log', xlabel='units',\n       ylabel='sup error')\nreturn ax",
     ],
     "sawtooth": [
         SAW,
-        "def sawtooth(x, layers):\n    k = 2**layers\n    lo = np.floor(np.asarray(x) * k) / k\n"
-        "    return (2 * lo + 1 / k) * (x - lo) + lo**2",
+        "k = 2**layers\nlo = np.floor(np.asarray(x) * k) / k\n"
+        "return (2 * lo + 1 / k) * (x - lo) + lo**2",
     ],
-}
+}  # fmt: skip
 
 WRONG = {
     "steepest_slope": [
-        ("def steepest_slope(place, slope, residual, tolerance=0.04):\n"
-         "    return 2 * place - slope + 2 * np.sqrt(tolerance - residual)", "the sign of r(p)"),
-        ("def steepest_slope(place, slope, residual, tolerance=0.04):\n    return np.clip("
-         "2 * place - slope + 2 * np.sqrt(residual + tolerance), 0, 1)", ""),
-        ("def steepest_slope(place, slope, residual, tolerance=0.04):\n    return abs(2 * place "
-         "- slope + 2 * np.sqrt(residual + tolerance))", ""),
-        ("def steepest_slope(place, slope, residual, tolerance=0.04):\n"
-         "    t = np.linspace(1e-6, 1 - place, 100001)\n    return ((t**2 + residual + tolerance)"
-         " / t).min() + 2 * place - slope", ""),
+        ("return 2 * place - slope + 2 * np.sqrt(tolerance - residual)", "the sign of r(p)"),
+        ("return np.clip(2 * place - slope + 2 * np.sqrt(residual + tolerance), 0, 1)", ""),
+        ("return abs(2 * place - slope + 2 * np.sqrt(residual + tolerance))", ""),
+        ("t = np.linspace(1e-6, 1 - place, 100001)\n"
+         "return ((t**2 + residual + tolerance) / t).min() + 2 * place - slope", ""),
         ("def steepest_slope(place, slope, residual, tolerance=0.05):\n"
          "    return 2 * place - slope + 2 * np.sqrt(residual + tolerance)", ""),
     ],
@@ -138,41 +126,36 @@ WRONG = {
         (NET.format(ASSIGNMENT.replace("-0.48", "-0.6")), "expected a sup error of at most 0.04"),
         (NET.format("[[0.2, 0.6, 0.8]], [0, -0.12, -0.48], [[1, 1, 1]], [0]"), "so W1 needs"),
         (NET.format(ASSIGNMENT.replace("-0.48", "np.nan")), "finite"),
-        ("def square_net():\n    return tuple(best_net(2))", "it uses"),
-        ("def square_net():\n    return best_net(2)", "it uses"),
+        ("return tuple(best_net(2))", "it uses"),
+        ("return best_net(2)", "it uses"),
     ],
     "exact_error": [
         (GRID.format(points=1001, more=""), "A grid will not do"),
         (GRID.format(points=1001, more="w = W1[:, 0]; p = -b1[w != 0] / w[w != 0]; "
                      "x = np.append(x, p[(p > 0) & (p < 1)])"), "for a net with"),
         (SUP.replace("for p, q in zip(ends, ends[1:])", "for p, q in zip(ends[1:], ends[2:])"), ""),
-        ("def exact_error(W1, b1, W2, b2):\n    return sup_error(ReluNet(W1, b1, W2, b2)).value",
-         "it uses"),
+        ("return sup_error(ReluNet(W1, b1, W2, b2)).value", "it uses"),
     ],
     "collapse": [
-        ("def collapse(weights, biases):\n    A, B = np.ones((1, 1)), np.zeros((1, 1))\n"
-         "    for W, b in zip(weights, biases):\n        A, B = W @ A, W @ B + b\n"
-         "    return A, B", "np.zeros(1)"),
-        ("def collapse(weights, biases):\n    A, B = np.ones((1, 1)), np.zeros(1)\n"
-         "    for W, b in zip(weights, biases):\n        A, B = W @ A, W @ B + b\n"
-         "    return float(np.linalg.norm(A)), B.item()", "expected -"),
-        ("def collapse(weights, biases):\n    A = weights[1] @ weights[0]\n"
-         "    return A, weights[1] @ biases[0] + biases[1]", ""),
-        ("def collapse(weights, biases):\n    for W, b in zip(weights, biases):\n        b += 1\n"
-         "    return 1, 2", "changed its input"),
+        ("A, B = np.ones((1, 1)), np.zeros((1, 1))\nfor W, b in zip(weights, biases):\n"
+         "    A, B = W @ A, W @ B + b\nreturn A, B", "np.zeros(1)"),
+        ("A, B = np.ones((1, 1)), np.zeros(1)\nfor W, b in zip(weights, biases):\n"
+         "    A, B = W @ A, W @ B + b\nreturn float(np.linalg.norm(A)), B.item()", "expected -"),
+        ("A = weights[1] @ weights[0]\nreturn A, weights[1] @ biases[0] + biases[1]", ""),
+        ("for W, b in zip(weights, biases):\n    b += 1\nreturn 1, 2", "changed its input"),
     ],
     "best_line": [
-        ("def best_line(a, b):\n    return a + b, -a * b - (b - a) / 8, (b - a) / 8", "expected"),
-        ("def best_line(a, b):\n    e = (b - abs(a)) ** 2 / 8\n    return a + b, -a*b - e, e", ""),
+        ("return a + b, -a * b - (b - a) / 8, (b - a) / 8", "expected"),
+        ("e = (b - abs(a)) ** 2 / 8\nreturn a + b, -a*b - e, e", ""),
     ],
     "pieces_net": [
         (PIECES.format(places="np.arange(0, 1, 1 / units)"), "np.arange(0, 1, h) can round"),
-        ("def pieces_net(units):\n    return tuple(best_net(units))", "it uses"),
-        ("def pieces_net(units):\n    return tuple(equal_pieces(units))", "it uses"),
+        ("return tuple(best_net(units))", "it uses"),
+        ("return tuple(equal_pieces(units))", "it uses"),
     ],
     "plot_errors": [
-        ("def plot_errors(ax, units, errors):\n    ax.loglog(units, errors, marker='o')\n"
-         "    ax.set(xlabel='N', ylabel='error')\n    ax.set_axis_off()\n    return ax", "off"),
+        ("ax.loglog(units, errors, marker='o')\nax.set(xlabel='N', ylabel='error')\n"
+         "ax.set_axis_off()\nreturn ax", "off"),
         (PLOT.replace("'o-'", "'-'"), "no markers"),
         (PLOT.replace("'o-'", "'o'"), "not joined"),
         (PLOT.replace("    ax.set_yscale('log')\n", ""), "vertical axis is linear"),
@@ -183,11 +166,10 @@ WRONG = {
         (PLOT.replace("'o-'", "'o-', color='w'"), "nothing is to be seen"),
     ],
     "sawtooth": [
-        ("def sawtooth(x, layers):\n    t = f = x\n    for s in range(1, layers + 1):\n"
-         "        f, t = f - t / 4**s, 1 - abs(2 * t - 1)\n    return f", "fold first"),
+        ("t = f = x\nfor s in range(1, layers + 1):\n    f, t = f - t / 4**s, 1 - abs(2 * t - 1)\n"
+         "return f", "fold first"),
         (SAW.replace("np.asarray(x, float)", "np.ravel(x)"), "shape"),
         (SAW.replace("2 - 2 * t)", "2 - 2 * t)[()] if s else 2 * t"), ""),
-        ("def sawtooth(x, layers):\n    return sawtooth_net(layers)(x) + 4.0**-layers / 8",
-         "it uses"),
+        ("return sawtooth_net(layers)(x) + 4.0**-layers / 8", "it uses"),
     ],
 }  # fmt: skip

@@ -102,10 +102,7 @@ def test_breakpoints_are_those_inside():
 @pytest.mark.parametrize(
     ("answer", "named"),
     [
-        (
-            ([[1, 1]], [0, 0], [[1, 1]], 0),
-            r"W1 has shape \(1, 2\); b1 .* 2, so W1 .* \(2, 1\)",
-        ),
+        (([[1, 1]], [0, 0], [[1, 1]], 0), r"W1 has shape \(1, 2\); b1 .* 2, so W1 .* \(2, 1\)"),
         (([[1], [1]], [0, 0], [[1], [1]], 0), "W2 has shape"),
         (([[1], [1]], [[0], [0]], [[1, 1]], 0), r"b1 has shape \(2, 1\); it needs .* \(2,\)"),
         (([[1]], [0], [[1]], [0, 0]), r"b2 has shape \(2,\); it needs the shape \(1,\)"),

@@ -1,14 +1,11 @@
 """Notebook 01's figures and explorer: what they draw, from the data of their artists."""
 
-from unittest import mock
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 from helpers import activations
-from helpers.explorer import Explorer
 from helpers.plotting import use_style
 from helpers.relu_approximation import explore, plots
 from helpers.relu_approximation.explore import MOST_UNITS
@@ -19,10 +16,7 @@ GREEDY = hinges([0, 0.2, 0.6], [0.2, 0.6, 0.8])
 
 @pytest.fixture(autouse=True)
 def style():
-    with plt.rc_context():
-        use_style()
-        yield
-    plt.close("all")
+    use_style()
 
 
 def line(ax, label):
@@ -195,22 +189,17 @@ def test_where_they_bend_counts_each_row():
 # The explorer
 
 
-class WithFigure(Explorer):
-    """An explorer that lets the tests see its figure."""
-
-    def __init__(self, figure, *args):
-        self.figure = figure
-        super().__init__(figure, *args)
-
-
 @pytest.fixture
 def explorer():
-    with mock.patch.object(explore, "Explorer", WithFigure):
-        return explore.hinges_explorer()
+    return explore.hinges_explorer()
+
+
+def axes_of(explorer):
+    return explorer._painter._figure.axes
 
 
 def pictured(explorer):
-    left, right = explorer.figure.axes
+    left, right = axes_of(explorer)
     return line(left, "_net"), line(right, "_net"), line(right, "_reached")
 
 
@@ -232,7 +221,7 @@ def test_moving_a_slider_moves_the_net_and_reset_moves_it_back(explorer):
     explorer.controls["place2"].value = 0.3
     x, y = pictured(explorer)[0].get_data()
     assert_allclose(y, hinges([0, 0.3, 0.6], [0.2, 0.6, 0.8])(x))
-    for ax in explorer.figure.axes:
+    for ax in axes_of(explorer):
         assert_allclose(line(ax, "_bends").get_xdata(), [0, 0.3, 0.6])
     assert "outside" in explorer.sentence
     assert explorer._picture.value != first[0]
