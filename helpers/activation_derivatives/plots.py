@@ -12,18 +12,18 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from helpers import activations
 from helpers.palette import BLUE, INK, ORANGE, SHADE
 from helpers.plotting import label_lines, unit_style, with_alt
 
 PRE_ACTIVATION, VALUE, SLOPE = "pre-activation $z$", r"$f(z)$", r"$f\,'(z)$"
-Curves = Mapping[Any, ArrayLike]  # by a unit's name (or its β), numbers of shape (n,)
+Curves = Mapping[Any, NDArray]  # by a unit's name (or its β), numbers of shape (n,)
 Runs = Mapping[str, NDArray]  # by a unit's name, positive numbers of shape (seeds, n)
 
 
-def _told(x: ArrayLike, curves: Curves) -> str:
+def _told(x: NDArray, curves: Curves) -> str:
     """Say of each unit's curve where it begins and ends, and how far it goes beyond that."""
     told, x = [], np.ravel(x)
     for name, given in curves.items():
@@ -35,14 +35,14 @@ def _told(x: ArrayLike, curves: Curves) -> str:
     return "; ".join(told) + "."
 
 
-def with_gaps(slope: ArrayLike) -> NDArray:
+def with_gaps(slope: NDArray) -> NDArray:
     """Return the slopes with a gap, a nan, at each jump."""
     broken = np.array(slope, dtype=float)
     broken[np.abs(np.diff(broken, prepend=broken[0])) > 0.3] = np.nan
     return broken
 
 
-def unit_curves(x: ArrayLike, curves: Curves, ax: Axes | None = None, **properties: Any) -> Axes:
+def unit_curves(x: NDArray, curves: Curves, ax: Axes | None = None, **properties: Any) -> Axes:
     """Draw one curve a unit over x, shape (n,), labelled at its right end; a jump is a gap.
 
     Other properties are title, names and scales of the axes; without them, slopes over z. A value
@@ -64,7 +64,7 @@ def unit_curves(x: ArrayLike, curves: Curves, ax: Axes | None = None, **properti
     return ax
 
 
-def panels(x: ArrayLike, groups: Mapping[str, Curves], **properties: Any) -> Figure:
+def panels(x: NDArray, groups: Mapping[str, Curves], **properties: Any) -> Figure:
     """Draw `unit_curves` of two groups side by side, each under its title, on one scale."""
     figure, axes = plt.subplots(1, 2, figsize=(8.6, 3.4), sharey=True)
     for ax, (title, curves) in zip(axes, groups.items(), strict=True):
@@ -136,7 +136,7 @@ def step_errors(steps: NDArray, errors: Mapping[str, NDArray]) -> Axes:
     )
 
 
-def lost_digits(z: ArrayLike, groups: Mapping[str, Curves], floor: float) -> Figure:
+def lost_digits(z: NDArray, groups: Mapping[str, Curves], floor: float) -> Figure:
     """Draw relative errors of slopes, by title and unit, on log axes, none below `floor`."""
     lifted = {
         title: {name: np.maximum(error, floor) for name, error in errors.items()}
@@ -170,7 +170,7 @@ def beta_family(z: NDArray, values: Curves, slopes: Curves) -> Figure:
     )
 
 
-def typical_slopes(spreads: ArrayLike, slopes: Curves) -> Axes:
+def typical_slopes(spreads: NDArray, slopes: Curves) -> Axes:
     """Draw the units' typical slopes against the standard deviation of their inputs."""
     ax = unit_curves(spreads, slopes, xscale="log", ylim=(0, 1.05), ylabel="typical (rms) slope")
     ax.set_xlabel(r"standard deviation $\gamma$ of the pre-activations")
@@ -214,7 +214,7 @@ def balance(scales: NDArray, ratio: NDArray) -> float:
     return float(np.exp(np.interp(0, np.log(ratio[ends]), np.log(scales[ends]))))
 
 
-def gradient_by_scale(scales: ArrayLike, ratios: Runs, marks: Mapping[str, float]) -> Axes:
+def gradient_by_scale(scales: NDArray, ratios: Runs, marks: Mapping[str, float]) -> Axes:
     """Draw the first layer's gradient over the last's by the weights' scale: median and range."""
     medians = {name: np.median(ratio, axis=0) for name, ratio in ratios.items()}
     ax = unit_curves(scales, medians, yscale="log", ylabel="gradient, first over last layer")
@@ -241,7 +241,7 @@ def gradient_by_scale(scales: ArrayLike, ratios: Runs, marks: Mapping[str, float
 
 
 def subnormal_times(
-    spreads: ArrayLike, shares: ArrayLike, kept: ArrayLike, flushed: ArrayLike
+    spreads: NDArray, shares: NDArray, kept: NDArray, flushed: NDArray
 ) -> Axes:
     """Draw a product's times in ms by the spread of z, subnormals kept and flushed; shapes (n,).
 
