@@ -41,6 +41,7 @@ ABOUT = "about.json"  # its member that says when it was recorded, and where
 AFRESH = "TRAIN_AFRESH"  # the environment variable that switches it off
 
 asked: dict[str, Spec | None] = {}  # the records that this session asked for; results have no Spec
+_sources: dict[str, str] = {}  # SHA-256 of functions whose results are kept, and of what they use
 _shelf: dict[str, bytes] = {}  # the archive's members, while it serves
 
 
@@ -93,6 +94,8 @@ def kept(*depends: Any) -> Callable[[Callable], Callable[..., NDArray[np.float64
 
     def decorate(function: Callable) -> Callable[..., NDArray[np.float64]]:
         told = set()
+        for each in filter(callable, (function, *depends)):
+            _sources[each.__name__] = hashlib.sha256(_text(each).encode()).hexdigest()
 
         @functools.wraps(function)
         def result(*args: Any, **options: Any) -> NDArray[np.float64]:
@@ -156,7 +159,7 @@ def write(whole: Iterable[Run], answering: Iterable[Run], x: Tensor) -> None:
         written(replace(run, parameters=parameters, said=said), file := io.BytesIO())
         members[name] = file.getvalue()
     last = datetime.fromtimestamp(max(days), timezone.utc).date()
-    about = {"day": f"{last}", "processor": _processor(), "format": FORMAT}
+    about = {"day": f"{last}", "processor": _processor(), "format": FORMAT, "sources": _sources}
     with zipfile.ZipFile(ARCHIVE, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, content in {ABOUT: json.dumps(about).encode(), **members}.items():
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)

@@ -1,6 +1,8 @@
 """The recording that comes with the package: when it serves, what it holds, and what it says."""
 
+import ast
 import hashlib
+import json
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,6 +15,7 @@ from helpers.mnist_comparison import explore, mnist, recorded, workers
 from helpers.mnist_comparison.recorded import kept, use_recorded
 from helpers.mnist_comparison.records import SearchError
 from helpers.mnist_comparison.search import search
+from tests.editions.notebooks import codes, solution_of
 from tests.mnist_comparison.search_process import examples
 
 X = torch.from_numpy(examples().validation_x).float()
@@ -218,3 +221,20 @@ def test_what_ships_is_whole_and_small():
     told = recorded.ARCHIVE.with_suffix(".sha256").read_text()
     assert told == f"{hashlib.sha256(content).hexdigest()}  recorded.zip\n"
     assert len(content) < 6e6
+
+
+def test_what_ships_was_made_by_the_functions_of_the_notebook():
+    """Where this fails: make recorded. A changed function's results are computed, not served."""
+    with zipfile.ZipFile(recorded.ARCHIVE) as archive:
+        sources = json.loads(archive.read(recorded.ABOUT))["sources"]
+    now, decorated = {}, set()
+    for cell in codes(solution_of("03_mnist_comparison")):
+        for node in ast.parse(cell.source).body:
+            if isinstance(node, ast.FunctionDef):
+                start = min(each.lineno for each in [node, *node.decorator_list]) - 1
+                text = "".join(cell.source.splitlines(keepends=True)[start : node.end_lineno])
+                now[node.name] = hashlib.sha256(f"{text.rstrip()}\n".encode()).hexdigest()
+                if any("kept(" in ast.unparse(each) for each in node.decorator_list):
+                    decorated.add(node.name)
+    assert decorated <= sources.keys() <= now.keys()
+    assert sources == {name: now[name] for name in sources}
