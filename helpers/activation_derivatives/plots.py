@@ -240,9 +240,7 @@ def gradient_by_scale(scales: NDArray, ratios: Runs, marks: Mapping[str, float])
     )
 
 
-def subnormal_times(
-    spreads: NDArray, shares: NDArray, kept: NDArray, flushed: NDArray
-) -> Axes:
+def subnormal_times(spreads: NDArray, shares: NDArray, kept: NDArray, flushed: NDArray) -> Axes:
     """Draw a product's times in ms by the spread of z, subnormals kept and flushed; shapes (n,).
 
     The title says whether this processor minds subnormal numbers, of which `shares` are there.
