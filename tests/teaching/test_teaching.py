@@ -159,6 +159,25 @@ def test_the_report_counts_what_was_handed_in(course):
     assert "s03" in report.write(folder, NAME, names=True).read_text(encoding="utf-8")
 
 
+def test_the_report_names_mistakes_and_what_they_come_from():
+    wrong = {"sigmoid": "def sigmoid(z): return np.exp(z)  # by Ada", "sigmoid_derivative": None}
+    broken, found = {}, []
+    for name, source in wrong.items():
+        check, source = exercises(ROOM)[name].check, source or SOLVED[name]
+        task = check.tasks[0]
+        sentence, mistake = list(task.mistakes.items())[1]
+        said = str(check.verdict(mistake))
+        output = nbformat.v4.new_output("error", ename="AssertionError", evalue=said, traceback=[])
+        exercise = report.Exercise(name, check.title, [task.name], list(task.mistakes))
+        if name != "sigmoid":  # what no known mistake explains
+            exercise.known.clear()
+        exercise.add("s00", new_code_cell(outputs=[output]), new_code_cell(source), broken)
+        found.append((dict(exercise.mistakes), sentence))
+    ((named, sentence), (inherited, _)) = found
+    assert named == {sentence: ["def sigmoid(z):\n    return np.exp(z)"]}
+    assert list(inherited) == ["it calls the answer to 2.4 Stable sigmoid, which is not right"]
+
+
 def test_an_empty_course_has_an_empty_report(tmp_path, capsys):
     made_up.fill(tmp_path, 0, NAME)
     assert report.main([str(tmp_path)]) == 1

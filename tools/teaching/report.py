@@ -30,7 +30,7 @@ from helpers.palette import GREEN, GREY, OCHRE
 from helpers.verdict import COLORS
 from tools.teaching import repair
 
-CALL = re.compile(r"^from helpers\.(\w+) import check$.*?^check\.(\w+)\(", re.M | re.S)
+CALL = re.compile(r"^from helpers\.(\w+) import check$.*?^check\.(\w+)\(([\w, ]+)", re.M | re.S)
 WORDS = {
     State.RIGHT: "right",
     State.WRONG: "wrong",
@@ -58,25 +58,43 @@ class Exercise:
 
     name: str
     title: str
+    answers: list[str]  # the functions asked for
     known: list[str]  # sentences that name a mistake
     states: dict[str, State] = field(default_factory=dict)  # by student
     mistakes: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
-    def add(self, student: str, check: NotebookNode, answer: NotebookNode) -> None:
-        """Take in one student's answer, and what the check said of it."""
+    def add(self, student: str, check: NotebookNode, answer: NotebookNode, broken: dict) -> None:
+        """Take in one student's answer, and what the check said of it.
+
+        Args:
+            student: whose it is.
+            check: the cell of the check.
+            answer: the cell of the answer.
+            broken: the functions of this student's answers so far that are not right, each with
+                the title of its exercise; those of this answer are added.
+        """
         state, message = verdict(check, answer)
         self.states[student] = state
-        if state in (State.RIGHT, State.NOT_ATTEMPTED):
+        if state is State.RIGHT:
+            return
+        below = [
+            title for name, title in broken.items() if re.search(rf"\b{name}\(", answer.source)
+        ]
+        broken.update(dict.fromkeys(self.answers, self.title))
+        if state is State.NOT_ATTEMPTED:
             return
         plain = " ".join(message.split())
         named = next((known for known in self.known if " ".join(known.split()) in plain), None)
-        self.mistakes[named or unnamed(message)].append(shown(answer.source))
+        inherited = f"it calls the answer to {below[0]}, which is not right" if below else None
+        self.mistakes[named or inherited or unnamed(message)].append(shown(answer.source))
 
 
 def unnamed(message: str) -> str:
     """Return what a message says in its first line, without the input and its numbers."""
     line = re.sub(r"^for .*?: (?!.*: expected)", "", message.strip().partition("\n")[0])
-    line = re.sub(r"\[[^\]]*\]|-?\d[\d.e+-]*", "…", re.split(r"; |\. ", line)[0])
+    line = re.sub(
+        r"\[[^\]]*\]|-?\b\d[\d.]*(?:e[+-]?\d+)?\b(?!-)", "…", re.split(r"; |\. ", line)[0]
+    )
     if re.fullmatch(r".*expected …, received …", line):
         return "a wrong value that no known mistake explains"
     return line[:90]
@@ -164,10 +182,10 @@ def gathered(course: Path, assignment: str) -> list[Notebook]:
                 found.students.append(student)
                 cells = nbformat.read(graded, as_version=4).cells
                 found.remarks[student] = remarks(cells)
-                answer = cells[0]
+                answer, broken = cells[0], {}
                 for cell in cells:
                     if _id(cell) in found.exercises:
-                        found.exercises[_id(cell)].add(student, cell, answer)
+                        found.exercises[_id(cell)].add(student, cell, answer, broken)
                     elif utils.is_solution(cell):
                         answer = cell  # of the check that follows
                 _count(book, assignment, found, student)
@@ -189,7 +207,8 @@ def _empty(path: Path) -> Notebook:
         elif call := CALL.search(cell.source):
             check = getattr(importlib.import_module(f"helpers.{call[1]}.check"), call[2])
             known = [sentence for task in check.tasks for sentence in task.mistakes]
-            exercises[_id(cell)] = Exercise(_id(cell), check.title, known)
+            answers = call[3].replace(",", " ").split()
+            exercises[_id(cell)] = Exercise(_id(cell), check.title, answers, known)
     return Notebook(path.stem, exercises, written)
 
 
