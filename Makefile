@@ -21,8 +21,8 @@ AT_ONCE := --numprocesses=logical --maxprocesses=4
 BY_FILE := --dist=loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-browser run recorded release grade-demo bench lock setup setup-dev clean \
-	lint lint-style lint-types lint-outputs
+.PHONY: help lab test test-browser run recorded release grade-demo grade class-report rubrics \
+	bench lock setup setup-dev clean lint lint-style lint-types lint-outputs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,15 @@ release: setup-dev ## generate the student notebooks from the solutions
 
 grade-demo: setup-dev ## grade a blank, a solved and a careless submission in scratch courses
 	$(VENV_PYTHON) tools/grade_demo.py
+
+grade: setup-dev ## grade what was handed in (COURSE=path ASSIGNMENT=name; docs/teaching.md)
+	$(VENV_PYTHON) -m tools.teaching.grade "$(COURSE)" "$(ASSIGNMENT)" $(ARGS)
+
+class-report: setup-dev ## write what a class got right and wrong (COURSE=path, ARGS=--names)
+	$(VENV_PYTHON) -m tools.teaching.report "$(COURSE)" $(ARGS)
+
+rubrics: setup-dev ## write points by criterion and model answers on one page, into build/
+	$(VENV_PYTHON) -m tools.teaching.rubric
 
 bench: setup-dev ## measure search, explorers and verdicts (ARGS=--whole: the search in full)
 	$(VENV_PYTHON) -m benchmarks.search $(ARGS)
