@@ -328,7 +328,7 @@ def _look_at_plot(ax: Axes, given: Given) -> None:
 
 
 def _errors(rng: Generator, *units: int, kind: Callable = np.array) -> Given:
-    errors = np.sort(rng.uniform(0.3, 1, len(units)))[::-1] / np.square(units)
+    errors = rng.permutation(rng.uniform(0.3, 1, len(units)) / np.square(units))
     return named(units=kind(units), errors=kind(errors))
 
 
