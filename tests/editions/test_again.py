@@ -1,31 +1,11 @@
 """Any cell runs again, in any order of answering: no name gets another meaning further down."""
 
-import dis
-import types
-
 import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tests.editions.notebooks import NAMES, ROOT, STUDENTS, answered, codes, read, solution_of
-
-
-def names(source):
-    """Return the names that a cell reads from other cells, and those that it assigns."""
-    code = compile(source, "<cell>", "exec")
-    read_outside, assigned = set(), set()
-    for instruction in dis.get_instructions(code):
-        if instruction.opname == "STORE_NAME":
-            assigned.add(instruction.argval)
-        elif instruction.opname == "LOAD_NAME" and instruction.argval not in assigned:
-            read_outside.add(instruction.argval)
-    inner = [each for each in code.co_consts if isinstance(each, types.CodeType)]
-    for function in inner:
-        inner += [each for each in function.co_consts if isinstance(each, types.CodeType)]
-        for instruction in dis.get_instructions(function):
-            if instruction.opname == "LOAD_GLOBAL" and instruction.argval not in assigned:
-                read_outside.add(instruction.argval)
-    return read_outside, assigned
+from tools.build_site import names
 
 
 def ambiguous(notebook):
