@@ -13,16 +13,16 @@ endif
 export JUPYTER_PREFER_ENV_PATH := 1
 
 # Tests shorten the long loops, show no progress bars, and take one thread each: several run at once.
-test test-browser: export QUICK_RUN := 1
-test test-browser: export TQDM_DISABLE := 1
-test test-browser: export OMP_NUM_THREADS := 1
+test test-browser test-site: export QUICK_RUN := 1
+test test-browser test-site: export TQDM_DISABLE := 1
+test test-browser test-site: export OMP_NUM_THREADS := 1
 AT_ONCE := --numprocesses=logical --maxprocesses=4
 # File by file in their order: the long ones are among the first, so that no process waits for them.
 BY_FILE := --dist=loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-browser run recorded release grade-demo grade class-report rubrics \
-	bench lock setup setup-dev clean lint lint-style lint-types lint-outputs
+.PHONY: help lab test test-browser test-site site picture record recorded run release grade-demo \
+	grade class-report rubrics bench lock setup setup-dev clean lint lint-style lint-types lint-outputs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,19 @@ test: setup-dev ## run the unit tests and every notebook (QUICK_RUN=1 shortens t
 
 test-browser: setup-dev ## run the browser tests (they need Chromium)
 	$(VENV_PYTHON) -m pytest $(AT_ONCE) tests/browser
+
+test-site: site ## build the web pages of both editions and test them (needs Chromium)
+	$(VENV_PYTHON) tools/build_site.py --edition student --to build/site-student
+	$(VENV_PYTHON) -m pytest tests/site
+
+site: setup-dev ## write the course as web pages to build/site (EDITION=student: without answers)
+	$(VENV_PYTHON) tools/build_site.py
+
+picture: setup-dev ## draw the README's moving picture again
+	$(VENV_PYTHON) tools/build_site.py --picture
+
+record: setup-dev ## train the networks whose dying neurons the site shows (10 minutes)
+	$(VENV_PYTHON) tools/record_runs.py
 
 run: setup-dev ## execute the solutions into build/, with HTML pages (ARGS="03 --in-place": see the tool)
 	$(VENV_PYTHON) tools/run_notebooks.py $(ARGS)

@@ -143,6 +143,11 @@ class Explorer(widgets.VBox):
         )
         return {"text/plain": self.sentence, "text/html": STYLE + page}
 
+    def drawn(self, density: float = DENSITY, **values: Any) -> tuple[str, bytes]:
+        """Return sentence and picture, a PNG file's bytes, for values by name; controls stay."""
+        shown = {name: control.value for name, control in self.controls.items()}
+        return self._redraw(**{**shown, **values}), self._painter.png(density)
+
     def set(self, **values: Any) -> None:
         """Set several controls and redraw once."""
         self._setting = True
@@ -187,7 +192,7 @@ class Painter:
         self._canvas = FigureCanvasAgg(figure)
         self._frames: dict[Axes, dict[tuple, Any]] = {}  # by state; None where drawn just once
 
-    def png(self, density: int = 1) -> bytes:
+    def png(self, density: float = 1) -> bytes:
         """Return the figure as it now is, as the bytes of a PNG file, `density` times as wide."""
         if not self._frames:
             self._canvas.draw()

@@ -7,6 +7,7 @@ import ipywidgets as widgets
 import numpy as np
 import torch
 from ipycanvas import Canvas, hold_canvas
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
@@ -16,7 +17,8 @@ from helpers import activations
 from helpers.explorer import Explorer, unit_menu
 from helpers.mnist_comparison.plots import CLIP, by_unit, clipped
 from helpers.mnist_comparison.search import Runs
-from helpers.palette import BLUE
+from helpers.networks import MNIST_SIZES
+from helpers.palette import BLUE, GREY, OCHRE, ORANGE
 
 PAD = 280  # pixels of the pad, ten for each of the image's
 STROKE = 22  # width of a stroke on the pad: about two pixels of the image
@@ -66,6 +68,63 @@ def runs(runs: Runs, x: Tensor, y: Tensor, chosen: Mapping[str, float]) -> Explo
     slider = widgets.SelectionSlider(options=steps, description="Learning rate")
     slider.value = chosen[units[0]]
     return Explorer(figure, redraw, {"unit": unit_menu(units), "rate": slider})
+
+
+def neurons(recorded: Mapping[str, NDArray]) -> Explorer:
+    """Return an explorer of hidden neurons as they die or saturate, from `tools/record_runs.py`.
+
+    Blue is the share of images on which a neuron lets a gradient through, orange is none at all.
+    """
+    starts, units, epochs = (recorded[name].tolist() for name in ("starts", "units", "epochs"))
+    rates, first = recorded["rates"].tolist(), MNIST_SIZES[1]
+    figure = Figure(figsize=(8.2, 3.1), dpi=90, layout="constrained")
+    shares, *grids = figure.subplots(1, 3, width_ratios=(1.5, 1.6, 0.8))
+    shares.set(xscale="symlog", xlim=(0, epochs[-1]), ylim=(-0.03, 1.03), xlabel="steps taken")
+    shares.set_xticks([0, 1, 10, 100], ["0", "1", "10", "100"])
+    shares.set_title("shares")
+    looks = {"layer 1 shut": ORANGE, "layer 2 shut": OCHRE, "accuracy": BLUE}
+    lines = [
+        shares.plot(epochs, epochs, ".-", color=color, label=label)[0]
+        for label, color in looks.items()
+    ]
+    (marker,) = shares.plot([0, 0], [-1, 2], color=GREY, linewidth=0.9)
+    shares.legend(fontsize="small", loc="center left", frameon=True)
+    images = []
+    colors = colormaps["Blues"].with_extremes(under=ORANGE)
+    for ax, shape, title in zip(grids, ((10, 20), (8, 8)), ("layer 1", "layer 2"), strict=True):
+        images.append(ax.imshow(np.zeros(shape), cmap=colors, vmin=1 / 510, vmax=1))
+        ax.set(title=title, xticks=[], yticks=[])
+        ax.grid(visible=False)
+
+    def redraw(unit: str, start: str, rate: float, epoch: int) -> str:
+        run = starts.index(start), units.index(unit), rates.index(rate)
+        passing, now = recorded["neurons"][run] / 255, epochs.index(epoch)
+        layers = passing[:, :first], passing[:, first:]
+        shut = [(layer == 0).mean(axis=1) for layer in layers]
+        accuracy = recorded["curves"][run][:, 3]
+        for line, curve in zip(lines, (*shut, accuracy), strict=True):
+            line.set_ydata(curve)
+        marker.set_xdata([epoch, epoch])
+        for image, layer in zip(images, layers, strict=True):
+            image.set_data(layer[now].reshape(image.get_array().shape))
+        word = "saturated" if unit in ("sigmoid", "tanh") else "dead"
+        one, two = (int((layer[now] == 0).sum()) for layer in layers)
+        return (
+            f"{activations.get(unit).label} from {start}, rate {rate:g}, after {epoch} steps: "
+            f"{one} of {first} neurons of layer 1 and {two} of {MNIST_SIZES[2]} of layer 2 are "
+            f"{word}: on no image do they let a gradient through. The mean neuron lets one through "
+            f"on {layers[0][now].mean():.0%} of the images in layer 1, on "
+            f"{layers[1][now].mean():.0%} in layer 2. Validation accuracy {accuracy[now]:.3f}."
+        )
+
+    names = [(activations.get(unit).label, unit) for unit in units]
+    controls = {
+        "unit": widgets.Dropdown(options=names, description="Unit"),
+        "start": widgets.Dropdown(options=starts, description="Start"),
+        "rate": widgets.SelectionSlider(options=rates, value=rates[1], description="Learning rate"),
+        "epoch": widgets.SelectionSlider(options=epochs, value=epochs[-1], description="Steps"),
+    }
+    return Explorer(figure, redraw, controls)
 
 
 def centred(drawing: Image.Image) -> NDArray[np.float32]:

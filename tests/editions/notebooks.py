@@ -17,6 +17,10 @@ check\.(?P<name>\w+)\((?P<answers>[\w, ]+)\)
 check\.(?P=name)\.grade\((?P=answers)\)
 ### END HIDDEN TESTS"""
 )
+REGION = re.compile(
+    r"^[ \t]*### BEGIN (SOLUTION|HIDDEN TESTS)\n(.*?)^[ \t]*### END \1", re.M | re.S
+)
+TELLING = 12  # characters: shorter lines, such as `return x`, may stand anywhere
 
 
 def read(path):
@@ -50,6 +54,19 @@ def asked(cell, room):
     found = CHECK.fullmatch(cell.source)
     assert found and found["room"] == room, f"not the form of a check cell:\n{cell.source}"
     return found["name"], found["answers"].split(", ")
+
+
+def secrets(solution):
+    """Return the telling lines of answers and hidden tests that stand nowhere else in it."""
+    hidden, shown = [], []
+    for cell in solution.cells:
+        essay = cell.cell_type == "markdown" and utils.is_solution(cell)
+        hidden += [cell.source] if essay else [text for _, text in REGION.findall(cell.source)]
+        shown += [] if essay else [REGION.sub("", cell.source)]
+    lines = {line.strip() for text in hidden for line in text.splitlines()}
+    found = [x for x in lines if len(x) >= TELLING and x not in "\n".join(shown)]
+    assert len(found) >= len(checks(solution))  # there is something to look for
+    return found
 
 
 FURTHER = re.compile(r"^(#+) .*\(further on\)$")

@@ -4,8 +4,6 @@ No name gets another meaning further down, and none is read above the cell that 
 """
 
 import builtins
-import dis
-import types
 
 import pytest
 from nbclient import NotebookClient
@@ -13,24 +11,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from nbgrader import utils
 
 from tests.editions.notebooks import NAMES, ROOT, STUDENTS, codes, read, solution_of
-
-
-def names(source):
-    """Return the names that a cell reads from other cells, and those that it assigns."""
-    code = compile(source, "<cell>", "exec")
-    read_outside, assigned = set(), set()
-    for instruction in dis.get_instructions(code):
-        if instruction.opname == "STORE_NAME":
-            assigned.add(instruction.argval)
-        elif instruction.opname == "LOAD_NAME" and instruction.argval not in assigned:
-            read_outside.add(instruction.argval)
-    inner = [each for each in code.co_consts if isinstance(each, types.CodeType)]
-    for function in inner:
-        inner += [each for each in function.co_consts if isinstance(each, types.CodeType)]
-        for instruction in dis.get_instructions(function):
-            if instruction.opname == "LOAD_GLOBAL" and instruction.argval not in assigned:
-                read_outside.add(instruction.argval)
-    return read_outside, assigned
+from tools.build_site import names
 
 
 def ambiguous(notebook):

@@ -14,6 +14,7 @@ from nbgrader.nbgraderformat import MetadataValidator
 from helpers.differences import State
 from tests.editions.notebooks import (
     NAMES,
+    REGION,
     ROOT,
     SOLUTIONS,
     STUDENTS,
@@ -24,16 +25,13 @@ from tests.editions.notebooks import (
     grade_id,
     read,
     reckoned,
+    secrets,
     solution_of,
 )
 from tools import release
 
 STUB = "# YOUR CODE HERE\n"
-REGION = re.compile(
-    r"^[ \t]*### BEGIN (SOLUTION|HIDDEN TESTS)\n(.*?)^[ \t]*### END \1", re.M | re.S
-)
 FRONT_DOOR = "00_start_here"  # written by hand: it asks for no answer
-TELLING = 12  # characters: shorter lines, such as `return x`, may stand anywhere
 
 
 @pytest.fixture(params=NAMES)
@@ -78,20 +76,10 @@ def test_the_student_edition_is_what_make_release_writes(name):
 
 
 def leaks(student, solution):
-    """Return the telling lines of answers and hidden tests that the student's file holds.
-
-    Lines that the solution also shows elsewhere are no secret.
-    """
-    hidden, shown = [], []
-    for cell in solution.cells:
-        essay = cell.cell_type == "markdown" and utils.is_solution(cell)
-        hidden += [cell.source] if essay else [text for _, text in REGION.findall(cell.source)]
-        shown += [] if essay else [REGION.sub("", cell.source)]
-    lines = {line.strip() for text in hidden for line in text.splitlines()}
-    secrets = [x for x in lines if len(x) >= TELLING and x not in "\n".join(shown)]
-    assert len(secrets) >= len(checks(solution))  # there is something to look for
+    """Return the secrets that the student's file holds."""
     told = nbformat.writes(student, ensure_ascii=False)
-    return [secret for secret in secrets if json.dumps(secret, ensure_ascii=False)[1:-1] in told]
+    found = secrets(solution)
+    return [secret for secret in found if json.dumps(secret, ensure_ascii=False)[1:-1] in told]
 
 
 def test_no_solution_or_hidden_test_shows(student, solution):
