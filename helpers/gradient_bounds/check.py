@@ -42,7 +42,7 @@ def _network(rng: Generator, *widths: int, alike: bool = False, dead: bool = Fal
 
 def _pass(rng: Generator, *widths: int) -> Given:
     """Return weights, slopes, each layer's input and ∂L/∂ŷ."""
-    _, weights, slopes, g = _network(rng, *widths).args
+    _, weights, slopes, g = _network(rng, *widths, dead=len(widths) > 2).args
     inputs = [rng.normal(size=n) for n in widths[:-1]]
     return Given((weights, slopes, inputs, g), said=f"a network of widths {widths}")
 

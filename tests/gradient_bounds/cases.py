@@ -99,6 +99,7 @@ WRONG = {
         (BACKWARD.format(slope="abs(slopes[k - 1])"), "without their sign"),
         (BACKWARD.replace("reversed(range(L))", "reversed(range(max(0, L - 3), L))").format(
             slope="slopes[k - 1]"), ""),
+        (BACKWARD.format(slope="np.where(slopes[k - 1] == 0, 1, slopes[k - 1])"), ""),
         ("return [np.outer(output_gradient, inputs[-1])]", "expected 3 values, received 1"),
     ],
     "spectral_norm": [

@@ -162,6 +162,7 @@ WRONG = {
         (PLOT.replace("    ax.set_xlabel('N')\n", ""), "horizontal axis has no label"),
         (PLOT.replace("units, errors, ", "np.log10(units), np.log10(errors), "), ""),
         (PLOT.replace("units, errors, ", "errors, units, "), "exchanged"),
+        (PLOT.replace("units, errors, ", "units, np.sort(errors)[::-1], "), ""),
         (PLOT.replace("return ax", "return ax.lines"), "axes to be returned"),
         (PLOT.replace("'o-'", "'o-', color='w'"), "nothing is to be seen"),
     ],
