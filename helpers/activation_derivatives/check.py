@@ -67,13 +67,13 @@ ARRAYS: dict[str, Callable[[Generator], NDArray]] = {
     "both signs": lambda rng: _signs(rng, 5),
     "two axes": lambda rng: rng.uniform(-4, 4, (3, 2)),
     "zero": lambda rng: np.array([0.0, *_signs(rng, 1e-8, 2)]),
-    "far out": lambda rng: _signs(rng, 40, 8),
+    "far out": lambda rng: _signs(rng, 24, 12),
     "one number": lambda rng: np.array(rng.uniform(0.5, 3)),
     "positive": lambda rng: rng.uniform(0.5, 5, 4),
     "negative": lambda rng: -rng.uniform(0.5, 5, 4),
     "float32": lambda rng: np.append(_signs(rng, 6, 8), 0).astype(np.float32),
     "float32, three axes": lambda rng: rng.uniform(-9, 9, (2, 1, 3)).astype(np.float32),
-    "huge": lambda rng: _signs(rng, 4000, 4),
+    "huge beside small": lambda rng: np.append(_signs(rng, 4000, 4), _signs(rng, 2, 2)),
     "huge in float32": lambda rng: _signs(rng, 400, 4).astype(np.float32),
 }
 
@@ -92,14 +92,21 @@ NAN = (
 )
 
 
-def _unit(name: str, mistakes: dict, *right: Unit, more: tuple = (), forbidden: tuple = ()) -> Task:
+def _unit(
+    name: str,
+    mistakes: dict,
+    *right: Unit,
+    more: tuple = (),
+    forbidden: tuple = (),
+    near: tuple[float, float] = (1e-6, 1e-9),
+) -> Task:
     """Return the task of a function in `activations`; `more` are values of a second argument."""
     rows = [(), *zip(more)]
     return Task(
         right or getattr(activations, name),
         {kind: each(_given, *((array, *row) for row in rows)) for kind, array in ARRAYS.items()},
         mistakes,
-        near=(1e-6, 1e-9),
+        near=near,
         single=(1e-4, 2e-6),
         elementwise=True,
         silent=True,
@@ -128,7 +135,7 @@ SIGMOID: dict[str, Unit] = {
     "For negative z the numerator is e^-|z|, not 1.": lambda z: s(np.abs(z)),
     "For z ≥ 0 the numerator is 1, not e^-|z|.": lambda z: s(-np.abs(z)),
 }
-sigmoid = checklist.exercise("2.4 Stable sigmoid", _unit("sigmoid", SIGMOID))
+sigmoid = checklist.exercise("2.4 Stable sigmoid", _unit("sigmoid", SIGMOID, near=(1e-9, 1e-9)))
 
 SIGMOID_SLOPE: dict[str, Unit] = {
     "This is z(1 - z): put the value s(z) in place of z.": lambda z: z * (1 - z),

@@ -121,6 +121,9 @@ WRONG = {
          "np.where computes both"),
         ("return 1 / (1 + np.exp(-np.clip(z, -20, 20)))", "for input"),
         ("return activations.sigmoid(z)", "it uses activations.sigmoid"),
+        ("return 0.5 * (1 + np.tanh(0.5 * z.astype(np.float32)))", "for input"),
+        ("t = 0.5 * (1 + np.tanh(0.5 * z))\n"
+         "return np.where(z > 15, 1.0, np.where(z < -15, 0.0, t))", "for input"),
     ],
     "sigmoid_derivative": [
         ("s = sigmoid(z)\nreturn np.where(z == 0, 0, s * (1 - s))", "for input 0: expected 0.25"),
@@ -130,6 +133,8 @@ WRONG = {
     ],
     "tanh": [
         ("return 1 / np.cosh(z) ** 2", "overflow on the way"),
+        ("if np.min(np.abs(z)) > 20:\n    return np.zeros_like(z)\nreturn 1 / np.cosh(z) ** 2",
+         "overflow on the way"),
         ("return np.tanh(z) * (1 / np.tanh(z) - np.tanh(z))", ""),
     ],
     "swish": [
