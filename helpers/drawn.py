@@ -162,10 +162,8 @@ def _style(artist: Any) -> tuple:
 
 
 def title(ax: Axes) -> str:
-    """Return all that stands above the axes: its titles and the figure's."""
-    figure: Any = ax.get_figure()
-    whole = figure.get_suptitle() if figure and len(figure.axes) == 1 else ""
-    return " ".join([*(ax.get_title(loc) for loc in ("left", "center", "right")), whole]).strip()
+    """Return the axes' titles, left to right; a figure's is not one axes' own."""
+    return " ".join(ax.get_title(loc) for loc in ("left", "center", "right")).strip()
 
 
 def pictures(ax: Axes) -> list[NDArray]:

@@ -318,7 +318,7 @@ HISTOGRAM_MISTAKES: dict[str, Answer] = {
 }
 
 SMALL = -12, (2, 6), 0, np.float32
-GRADIENTS = (-8, (50, 40), 67), (12, (4, 5, 6), 23), (-100, (1500,), 41), SMALL
+GRADIENTS = (-8, (50, 40), 67), (12, (4, 5, 6), 23), (-200, (1500,), 41), SMALL
 plot_magnitudes = checklist.exercise(
     "4.6 A histogram of magnitudes",
     _histogram(lambda g: np.log10(np.abs(g))),

@@ -169,6 +169,7 @@ WRONG = {
         (_plot(("ax.plot(z, slope", "ax.plot(z, value")), "no visible line shows f'(z)"),
         (_plot(("label='f'", "label='f', color='white'")), "no visible line shows f(z)"),
         (_plot(("label='f'", "label='f', alpha=0")), "no visible line shows f(z)"),
+        (_plot(("title=name, ", ""), ("    return", "    ax.figure.suptitle(name); return")), "title"),
         (_plot(("    ax.legend()\n", "")), "call ax.legend()"),
         (_plot(("'--', ", "")), "same line style"),
         (_plot(("    return ax", "    return 1")), "return ax"),

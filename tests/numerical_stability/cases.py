@@ -255,6 +255,8 @@ WRONG = {
     "plot_magnitudes": [
         (draw(label="ln |g|"), "label of the x-axis"),
         (draw(label="log |g|"), "label of the x-axis"),
+        (draw("ax.hist(logs, bins=60); ax.figure.suptitle(f'{zeros} zeros')", title=""), "title"),
+        (draw("ax.hist(np.log10(v**2) / 2, bins=60)"), ""),
         (draw(title="some zeros"), "the number of zeros, 67"),
         (draw(title="67 zeros"), "the number of zeros, 23"),
         (draw("ax.hist(logs[:1000], bins=60)"), "centre of the histogram"),
