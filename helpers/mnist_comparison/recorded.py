@@ -94,13 +94,13 @@ def kept(*depends: Any) -> Callable[[Callable], Callable[..., NDArray[np.float64
 
     def decorate(function: Callable) -> Callable[..., NDArray[np.float64]]:
         told = set()
-        for each in filter(callable, (function, *depends)):
-            _sources[each.__name__] = hashlib.sha256(_text(each).encode()).hexdigest()
 
         @functools.wraps(function)
         def result(*args: Any, **options: Any) -> NDArray[np.float64]:
             if switched_on(QUICK_RUN):
                 return np.asarray(function(*args, **options), float)
+            for each in filter(callable, (function, *depends)):
+                _sources[each.__name__] = hashlib.sha256(_text(each).encode()).hexdigest()
             parts = [FORMAT, *map(_text, (function, *depends, *args, options))]
             digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
             path = data_folder() / "runs" / f"{function.__name__}-{digest[:16]}.npy"
