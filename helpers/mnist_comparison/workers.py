@@ -114,7 +114,7 @@ def _processes(on_epochs: Callable[[int], object]) -> Executor | None:
     try:
         start: Any = {"initializer": _start_worker, "initargs": [os.getpid()]}
         pool = loky.get_reusable_executor(number, timeout=IDLE_SECONDS, **start)
-        with _deaf():  # what a process ignores, those that it starts ignore
+        with _interrupts_put_off():
             first = pool.submit(os.getpid)
         for _ in range(int(START_SECONDS / TICK)):
             if futures.wait([first], TICK).done:
@@ -136,16 +136,26 @@ def _processes(on_epochs: Callable[[int], object]) -> Executor | None:
 
 
 @contextlib.contextmanager
-def _deaf() -> Iterator[None]:
-    """Ignore Ctrl-C for a moment; off the main thread, which alone hears it, do nothing."""
+def _interrupts_put_off() -> Iterator[None]:
+    """Put Ctrl-C off to the end; processes that are started meanwhile do not hear it at all.
+
+    Off the main thread, which alone hears it, nothing is done.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    mask = getattr(signal, "pthread_sigmask", None)  # handed down; Windows has none
+    blocked = mask(signal.SIG_BLOCK, {signal.SIGINT}) if mask else None
     try:
         yield
     finally:
+        if mask:
+            mask(signal.SIG_SETMASK, blocked)
         signal.signal(signal.SIGINT, before)
+    if heard:
+        raise KeyboardInterrupt
 
 
 def _stop(pool: Any) -> None:
