@@ -16,6 +16,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from benchmarks.exercises import ROOMS, exercises, solved
 from helpers.differences import State
 from helpers.judge import HIDDEN, VISIBLE
+from tests.judging import whole as as_function
 from tools import release
 
 WRITTEN = "The gradient is a product of many factors, and each is small."
@@ -33,7 +34,7 @@ def answers(room, rng):
         wrong = [source for source, _ in cases.WRONG.get(name, [])] or right
         kind = rng.choices((right, wrong, None), (6, 3, 1))[0]
         if kind:  # what an answer does not define is the solution's
-            answer = rng.choice(kind)
+            answer = as_function(exercise, rng.choice(kind))
             whole = all(f"{part}(" in answer or f"{part} =" in answer for part in exercise.answers)
             found[name] = answer if whole else f"{exercise.solution}\n\n\n{answer}"
     return found

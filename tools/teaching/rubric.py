@@ -7,6 +7,7 @@ the solution notebooks. `python -m tools.teaching.rubric` writes `build/rubrics.
 import importlib
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import nbformat
@@ -83,7 +84,8 @@ def looked_for(source: str) -> str:
     link = f"[helpers/{room}/check.py](../helpers/{room}/check.py), `{name}`"
     lines = [f"### {check.title}", "", f"All or nothing: {link}."]
     for task in check.tasks:
-        lines.append(f"- {task.name or 'Inputs'}: {', '.join(task.kinds)}")
+        kinds = task.kinds if isinstance(task.kinds, Mapping) else ["one kind"]
+        lines.append(f"- {task.name or 'Inputs'}: {', '.join(kinds)}")
         lines += [f"    - a known mistake: {sentence}" for sentence in task.mistakes]
     return "\n".join(lines)
 
