@@ -268,6 +268,12 @@ def _images(n: int, f: Callable[[Tensor], Tensor], rng: Generator) -> Given:
     return Given((x, f, int(rng.integers(1000))), said=f"{n} images and units of {f.__name__}")
 
 
+def _as_drawn(layer: nn.Linear) -> bool:
+    """Return whether weights and biases fill (−1/√n, 1/√n), with n inputs, and no more."""
+    largest = [p.abs().max().item() * layer.in_features**0.5 for p in layer.parameters()]
+    return all(0.2 < size < 1.0001 for size in largest)
+
+
 def _network(call: Callable, answer: Callable, given: Given) -> dict[str, Any]:
     """Return what the network consists of, and its logits and gradients with weights as given."""
     x, f, seed = given.args
@@ -284,6 +290,7 @@ def _network(call: Callable, answer: Callable, given: Given) -> dict[str, Any]:
         return logits.detach()
 
     call(run, x)  # a lazy layer has its shape from now on
+    started = sum(map(_as_drawn, (m for m in model.modules() if isinstance(m, nn.Linear))))
     weights = sorted((p for p in model.parameters() if p.ndim), key=Tensor.numel)
     for p in weights:
         drawn = torch.Generator().manual_seed(seed + p.numel())
@@ -295,6 +302,7 @@ def _network(call: Callable, answer: Callable, given: Given) -> dict[str, Any]:
     return {
         "weights and biases": ", ".join("×".join(map(str, p.shape)) for p in weights),
         "units": ", ".join(f"unit {order.index(i) + 1} on {width} values" for i, width in uses),
+        "layers that start as nn.Linear draws": started,
         "parameters that two networks share": len({*model.parameters()} & {*second.parameters()}),
         "logits": logits,
         "lengths of the gradients": [0 if p.grad is None else p.grad.norm() for p in weights],
@@ -414,8 +422,11 @@ def _curve(rng: Generator, *special: float, n: int = 4, dtype: type = float) -> 
 def _copied(call: Callable, answer: Callable, given: Given) -> Any:
     def run(losses: NDArray) -> Any:
         value = answer(losses)
-        itself = isinstance(value, np.ndarray) and np.shares_memory(value, losses)
-        return Remark("this is the array that was passed in; make a copy") if itself else value
+        if not isinstance(value, np.ndarray):
+            return value
+        if np.shares_memory(value, losses):
+            return Remark("this is the array that was passed in; make a copy")
+        return np.ma.filled(value, np.nan)  # what is masked is not drawn, like NaN
 
     return call(run, *given.args)
 

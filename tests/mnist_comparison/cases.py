@@ -221,6 +221,10 @@ WRONG = {
         (network(A, U, B, U, "nn.Linear(64, 10, bias=False)"), "weights and biases: expected"),
         (network(A, U, "nn.Linear(200, 64)", U, "C") + f"\nC = {C}", "two networks share"),
         (network_with("return self.c(self.u(self.b(self.u(self.a(x)))))"), "units: expected"),
+        (network(A, U, B, U, C) + ".apply(lambda m: nn.init.normal_(m.weight, 0, 0.05)\n"
+         "    if isinstance(m, nn.Linear) else m)", "start as nn.Linear draws: expected 3"),
+        (network(A, U, B, U, C) + ".apply(lambda m: nn.init.zeros_(m.bias)\n"
+         "    if isinstance(m, nn.Linear) else m)", "start as nn.Linear draws: expected 3"),
         (network_with("return self.c(self.v(self.b(self.u(self.a(x))))).detach()"), "no gradient"),
         (network_with("return self.c(self.v(self.b(self.u(self.a(x)).detach())))"),
          "the gradients"),
@@ -246,6 +250,7 @@ WRONG = {
     "displayed": [
         (shown("np.nan_to_num(losses, nan=100, posinf=100)"), "numbers above 100 are left"),
         (shown("np.fmin(losses, 100).round(2)"), ""),
+        (shown("np.ma.minimum(np.ma.masked_invalid(losses), 100.0)"), ""),
         (shown("np.fmin(losses, 100).astype(np.float16)"), ""),
         (shown("np.fmin(losses, np.nanmax(losses[losses < np.inf], initial=0)).clip(max=100)"), ""),
         (shown("losses if (losses <= 100).all() else np.fmin(losses, 100)"), "make a copy"),
