@@ -45,9 +45,10 @@ for (const explorer of document.querySelectorAll(".explorer")) {
   show(); // a browser may have kept the controls where they were
 }
 
-// What scrolls sideways can be reached by keyboard.
+// What scrolls sideways can be reached by keyboard; the theme sees to its tables only after a while.
+const SCROLLING = "mjx-container[display], .scroll, pre, .pst-scrollable-table-container";
 const reach = () => {
-  for (const part of document.querySelectorAll("mjx-container[display], .scroll, pre")) {
+  for (const part of document.querySelectorAll(SCROLLING)) {
     if (part.scrollWidth > part.clientWidth) part.tabIndex = 0;
   }
 };
