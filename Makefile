@@ -21,11 +21,12 @@ AT_ONCE := --numprocesses=logical --maxprocesses=4
 BY_FILE := --dist=loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-browser test-site site picture record recorded run release grade-demo \
-	grade class-report rubrics bench lock setup setup-dev clean lint lint-style lint-types lint-outputs
+.PHONY: help lab test test-browser test-site site picture record-neurons recorded run release \
+	grade-demo grade class-report rubrics bench lock setup setup-dev clean lint lint-style \
+	lint-types lint-outputs
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' Makefile
 
 # In the file list names are whole, and solutions do not stand before what they solve.
 lab: export JUPYTER_CONFIG_PATH := $(CURDIR)/tools/jupyter
@@ -48,7 +49,7 @@ site: setup-dev ## write the course as web pages to build/site (EDITION=student:
 picture: setup-dev ## draw the README's moving picture again
 	$(VENV_PYTHON) tools/build_site.py --picture
 
-record: setup-dev ## train the networks whose dying neurons the site shows (10 minutes)
+record-neurons: setup-dev ## train the networks whose dying neurons the site shows (10 minutes)
 	$(VENV_PYTHON) tools/record_runs.py
 
 run: setup-dev ## execute the solutions into build/, with HTML pages (ARGS="03 --in-place": see the tool)

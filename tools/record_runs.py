@@ -1,4 +1,4 @@
-"""Record how neurons die: units, rates and two starts on MNIST, for the site: `make record`.
+"""Record how neurons die, by unit, rate and start on MNIST, for the site (`make record-neurons`).
 
 The networks are notebook 3's, trained by the plain loop on fewer images for fewer epochs. For each
 record it keeps of every hidden neuron the share of images on which its unit lets a gradient

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from helpers import activations
@@ -253,7 +253,8 @@ def subnormal_times(spreads: NDArray, shares: NDArray, kept: NDArray, flushed: N
         said = "This processor does not mind subnormals: nothing to be seen here"
     ax.set(yscale="log", xlabel=r"spread $\gamma$ of the pre-activations", ylabel="time in ms")
     ax.set_title(said, fontsize="medium")
-    ax.yaxis.set_major_formatter("{x:g}")
+    ticks = {"major_locator": LogLocator(subs=(1, 2, 5)), "minor_locator": NullLocator()}
+    ax.yaxis.set(**ticks, major_formatter="{x:g}")
     label_lines(ax)
     return with_alt(
         ax,

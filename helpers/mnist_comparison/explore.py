@@ -79,16 +79,16 @@ def neurons(recorded: Mapping[str, NDArray]) -> Explorer:
     rates, first = recorded["rates"].tolist(), MNIST_SIZES[1]
     figure = Figure(figsize=(8.2, 3.1), dpi=90, layout="constrained")
     shares, *grids = figure.subplots(1, 3, width_ratios=(1.5, 1.6, 0.8))
-    shares.set(xscale="symlog", xlim=(0, epochs[-1]), ylim=(-0.03, 1.03), xlabel="steps taken")
+    shares.set(xscale="symlog", xlim=(0, epochs[-1]), ylim=(-0.03, 1.03))
+    shares.set(xlabel="steps taken", ylabel="share")
     shares.set_xticks([0, 1, 10, 100], ["0", "1", "10", "100"])
-    shares.set_title("shares")
     looks = {"layer 1 shut": ORANGE, "layer 2 shut": OCHRE, "accuracy": BLUE}
     lines = [
         shares.plot(epochs, epochs, ".-", color=color, label=label)[0]
         for label, color in looks.items()
     ]
     (marker,) = shares.plot([0, 0], [-1, 2], color=GREY, linewidth=0.9)
-    shares.legend(fontsize="small", loc="center left", frameon=True)
+    figure.legend(handles=lines, loc="outside upper left", ncols=3)
     images = []
     colors = colormaps["Blues"].with_extremes(under=ORANGE)
     for ax, shape, title in zip(grids, ((10, 20), (8, 8)), ("layer 1", "layer 2"), strict=True):
@@ -117,9 +117,8 @@ def neurons(recorded: Mapping[str, NDArray]) -> Explorer:
             f"{layers[1][now].mean():.0%} in layer 2. Validation accuracy {accuracy[now]:.3f}."
         )
 
-    names = [(activations.get(unit).label, unit) for unit in units]
     controls = {
-        "unit": widgets.Dropdown(options=names, description="Unit"),
+        "unit": unit_menu(units),
         "start": widgets.Dropdown(options=starts, description="Start"),
         "rate": widgets.SelectionSlider(options=rates, value=rates[1], description="Learning rate"),
         "epoch": widgets.SelectionSlider(options=epochs, value=epochs[-1], description="Steps"),

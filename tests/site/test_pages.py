@@ -108,6 +108,7 @@ def test_a_page_at_its_sizes_in_both_themes(opened, name):
         page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
+            page.evaluate("Promise.all(document.getAnimations().map(each => each.finished))")
             assert too_wide(page) == []
             page.screenshot(path=PICTURES / f"site-{name}-{width}-{theme}.png")
         page.set_viewport_size({"width": read_at, "height": 900})
