@@ -21,7 +21,7 @@ torch.set_num_threads(1)
 
 @pytest.fixture(autouse=True)
 def style_of_its_own():
-    """What a test does to Matplotlib's settings ends with it, and so do its figures."""
-    with matplotlib.rc_context():
-        yield
+    """Every test begins with Matplotlib's own settings, whatever ran before it, and no figures."""
+    matplotlib.rcdefaults()
+    yield
     plt.close("all")
