@@ -174,7 +174,9 @@ def test_files_and_folders_without_permission(open_folder, torchvision_does):
     (open_folder / LABELS).chmod(0)
     with unprivileged(), pytest.raises(mnist.MnistError, match=r"\(Permission denied\): give"):
         mnist.load(open_folder)
+    open_folder.chmod(0o755)
     (open_folder / LABELS).unlink()
+    open_folder.chmod(0o555)
     torchvision_does(lambda raw: None)
     told = r"cannot be stored in .* \(Permission denied\): make room there and make it writable, or"
     with unprivileged(), pytest.raises(mnist.MnistError, match=told):
