@@ -576,6 +576,9 @@ def test_the_bar_counts_epochs_of_runs_under_way(tmp_path, monkeypatch, pooled):
     small(tmp_path, rates=[0.01, 0.02], executor=executor)
     assert bar.total == 60, "the first run was found"
     assert pooled or bar.seen[2:] == list(range(61))
+    monkeypatch.setenv(workers.WORKERS, "1")
+    small(tmp_path, rates=[0.03, 0.04], executor=executor)
+    assert pooled or bar.seen[-1] == bar.total == 120
 
 
 def test_own_processes_count_their_epochs(tmp_path):
