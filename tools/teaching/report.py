@@ -7,7 +7,6 @@ every assignment of the course. Names are left out unless `--names` asks for the
 import argparse
 import ast
 import base64
-import builtins
 import csv
 import html
 import importlib
@@ -37,11 +36,6 @@ WORDS = {
     State.MALFORMED: "malformed",
     State.RAISED: "raised",
     State.NOT_ATTEMPTED: "not attempted",
-}
-SYSTEM = {  # errors of the system: a file, a process or a connection was not to be had
-    name
-    for name, kind in vars(builtins).items()
-    if isinstance(kind, type) and issubclass(kind, OSError | MemoryError)
 }
 STYLE = """body { font: 16px/1.5 sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em;
  color: #222; background: white } img { max-width: 100% } h2 { margin-top: 2em }
@@ -128,22 +122,6 @@ def shown(source: str) -> str:
     return ast.unparse(tree)
 
 
-def remarks(cells: list[NotebookNode]) -> list[str]:
-    """Return what an autograded notebook says of its repair, and what the system refused it."""
-    lines, last = [], "the top"
-    for cell in cells:
-        last = cell.metadata.get("nbgrader", {}).get("grade_id", last)
-        if cell.get("id") == repair.NOTES:
-            lines += re.findall(r"^- (.*)", cell.source, re.M)
-        for output in cell.get("outputs", []):
-            if output.output_type == "error":
-                said = f"{output.ename}: {output.evalue}"
-                for kind, why in re.findall(r"\b([A-Z]\w+Error): (.*)", said):
-                    if kind in SYSTEM:
-                        lines.append(f"the system refused, near {last}: {kind}: {why}")
-    return lines
-
-
 @dataclass
 class Written:
     """What a class got for one written question."""
@@ -181,7 +159,7 @@ def gathered(course: Path, assignment: str) -> list[Notebook]:
                     continue
                 found.students.append(student)
                 cells = nbformat.read(graded, as_version=4).cells
-                found.remarks[student] = remarks(cells)
+                found.remarks[student] = repair.remarks(cells)
                 answer, broken = cells[0], {}
                 for cell in cells:
                     if _id(cell) in found.exercises:
