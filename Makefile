@@ -22,7 +22,7 @@ BY_FILE := --dist=loadfile --no-loadscope-reorder --nbval-lax --nbval-current-en
 
 .DEFAULT_GOAL := help
 .PHONY: help lab test test-browser test-site site picture record-neurons recorded run release \
-	grade-demo grade class-report rubrics bench lock setup setup-dev clean lint lint-style \
+	grade class-report rubrics bench lock setup setup-dev clean lint lint-style \
 	lint-types lint-outputs
 
 help: ## list the targets
@@ -72,9 +72,6 @@ lint-outputs: setup-dev
 
 release: setup-dev ## generate the student notebooks from the solutions
 	$(VENV_PYTHON) tools/release.py
-
-grade-demo: setup-dev ## grade a blank, a solved and a careless submission in scratch courses
-	$(VENV_PYTHON) tools/grade_demo.py
 
 grade: setup-dev ## grade what was handed in (COURSE=path ASSIGNMENT=name; docs/teaching.md)
 	$(VENV_PYTHON) -m tools.teaching.grade "$(COURSE)" "$(ASSIGNMENT)" $(ARGS)

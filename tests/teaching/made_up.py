@@ -8,12 +8,15 @@ import importlib
 import json
 import random
 import sys
+from functools import cache
+from itertools import islice
 from pathlib import Path
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from benchmarks.exercises import ROOMS, exercises, solved
+from benchmarks.verdicts import mutants
 from helpers.differences import State
 from helpers.judge import HIDDEN, VISIBLE
 from tests.judging import whole as as_function
@@ -23,20 +26,40 @@ WRITTEN = "The gradient is a product of many factors, and each is small."
 REPAIRED = ("check deleted", "split", "duplicated", "Markdown", "moved", "retyped")
 REPAIRED += ("metadata lost", "metadata and ids lost")
 HARMLESS = ("Colab", "VS Code", "another kernel", "helpers.py beside", "exit()", "noise on stderr")
+OFTEN = {State.RIGHT: 60, "named": 22, State.WRONG: 4, State.MALFORMED: 3, State.RAISED: 3, None: 8}
 NOISE = "print('look', file=__import__('sys').stderr)"
+
+
+@cache
+def told(room):
+    """Return answers by exercise and by what its check says of them, those with a name apart."""
+    cases, found = importlib.import_module(f"tests.{room}.cases"), {}
+    for name, exercise in exercises(room).items():
+        mistakes = [sentence for task in exercise.check.tasks for sentence in task.mistakes]
+        wrong = [source for source, _ in cases.WRONG.get(name, [])]
+        sources = [exercise.solution, *cases.RIGHT[name], *wrong]
+        sources += [source for source, _ in islice(mutants(exercise.solution), 40)]
+        found[name] = {}
+        for source in sources:
+            answer = as_function(exercise, source)
+            if not all(f"{part}(" in answer or f"{part} =" in answer for part in exercise.answers):
+                answer = f"{exercise.solution}\n\n\n{answer}"  # the rest is the solution's
+            verdict = exercise.check.verdict(*exercise.made(answer))
+            named = next((known for known in mistakes if known in verdict.message), None)
+            kind = found[name].setdefault("named" if named else verdict.state, {})
+            kind.setdefault(named or source, answer)
+    return found
 
 
 def answers(room, rng):
     """Return a student's answers by the names of their checks; where it is blank, none."""
-    cases, found = importlib.import_module(f"tests.{room}.cases"), {}
-    for name, exercise in exercises(room).items():
-        right = [exercise.solution, *cases.RIGHT[name]]
-        wrong = [source for source, _ in cases.WRONG.get(name, [])] or right
-        kind = rng.choices((right, wrong, None), (6, 3, 1))[0]
-        if kind:  # what an answer does not define is the solution's
-            answer = as_function(exercise, rng.choice(kind))
-            whole = all(f"{part}(" in answer or f"{part} =" in answer for part in exercise.answers)
-            found[name] = answer if whole else f"{exercise.solution}\n\n\n{answer}"
+    found = {}
+    for name, kinds in told(room).items():
+        kind = rng.choices(list(OFTEN), OFTEN.values())[0]
+        if kind:
+            several = [*kinds.get(kind, kinds[State.WRONG]).values()]
+            common = [1 / place for place in range(1, len(several) + 1)]
+            found[name] = rng.choices(several, common)[0]
     return found
 
 
@@ -119,19 +142,26 @@ def damage(kind, notebook, folder, name):
             del cell["id"]
 
 
-def write_short(path, solution):
-    """Write a solution notebook's first cell and its exercises, each with the text above it."""
+def put_source(course, name, assignment=""):
+    """Write a solution's first cell and its exercises, each with the text above; return the path.
+
+    The assignment bears the notebook's name unless another is given.
+    """
+    path = course / "source" / (assignment or name) / f"{name}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    solution = nbformat.read(ROOMS[name[3:]], as_version=4)
     cells = solution.cells
     graded = [i for i, cell in enumerate(cells) if "nbgrader" in cell.metadata]
     first = next(i for i, cell in enumerate(cells) if cell.cell_type == "code")
     above = [i - 1 for i in graded if cells[i - 1].cell_type == "markdown"]
     solution.cells = [cells[i] for i in sorted({first, *graded, *above})]
     path.write_text(nbformat.writes(solution), encoding="utf-8")
+    return path
 
 
-def hand_in(course, student, name, notebook):
+def hand_in(course, student, name, notebook, assignment=""):
     """Write a student's notebook to the course; return its folder."""
-    folder = course / "submitted" / student / name
+    folder = course / "submitted" / student / (assignment or name)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.ipynb").write_text(nbformat.writes(notebook), encoding="utf-8")
     return folder
@@ -142,10 +172,7 @@ def fill(course, students, name, damages=REPAIRED + HARMLESS):
 
     The first submissions are damaged, one by each of `damages`; the 20th hands in a blank one.
     """
-    room, due = name[3:], {}
-    source = course / "source" / name / f"{name}.ipynb"
-    source.parent.mkdir(parents=True)
-    write_short(source, nbformat.read(ROOMS[room], as_version=4))
+    room, due, source = name[3:], {}, put_source(course, name)
     for i in range(students):
         rng = random.Random(i)
         given = answers(room, rng) if i != 19 else {}

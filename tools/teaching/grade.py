@@ -7,18 +7,22 @@ graded alone, so that one who cannot be is listed by name and the others have th
 
 import argparse
 import fnmatch
+import multiprocessing
 import re
 import sys
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 
+import loky
 import nbformat
 from nbgrader.apps import NbGraderAPI
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
-from tools.teaching import repair, report, sandbox
+from tools.teaching import repair, sandbox
 
 HERE = Path(__file__).resolve().parent
 CONFIG = "nbgrader_config.py"
@@ -51,7 +55,9 @@ def configured(course: Path, unsafe: bool = False) -> Config:
     config = PyFileConfigLoader(CONFIG, path=str(course)).load_config()
     if config.Autograde.get("sanitize_preprocessors") != repair.SANITIZE:
         raise GradingError(f"{path} does not repair what was handed in; add this line:\n{line}")
-    config.CourseDirectory.root = str(course.resolve())
+    config.CourseDirectory.root = root = str(course.resolve())
+    if "db_url" not in config.CourseDirectory:  # several processes write to it: they wait in turn
+        config.CourseDirectory.db_url = f"sqlite:///{root}/gradebook.db?timeout=300"
     if unsafe:
         config.Execute.kernel_name = ""
         del config["KernelManager"]
@@ -72,36 +78,55 @@ def submission(folder: Path, wanted: list[str]) -> Outcome:
     return outcome
 
 
-def grade(course: Path, assignment: str, config: Config, again: bool = False) -> list[Outcome]:
+@cache
+def _api(course: Path, unsafe: bool) -> NbGraderAPI:
+    return NbGraderAPI(config=configured(course, unsafe))
+
+
+def autograded(
+    course: Path, assignment: str, unsafe: bool, again: bool, outcome: Outcome
+) -> Outcome:
+    """Return what became of a submission, graded and fed back; runs in a process of the pool."""
+    warnings.simplefilter("ignore")  # nbgrader's, on how it speaks to its database
+    if not outcome.graded:
+        return outcome
+    api = _api(course, unsafe)
+    done = api.autograde(assignment, outcome.student, force=again)
+    outcome.graded = done["success"]
+    if not outcome.graded:
+        reasons = re.findall(r"^ *([\w.]+(?:Error|Exception): .*)", done["log"], re.M)
+        outcome.notes.append((reasons or done["log"].splitlines())[-1])
+    for path in sorted((course / "autograded" / outcome.student / assignment).glob("*.ipynb")):
+        outcome.notes += repair.remarks(nbformat.read(path, as_version=4).cells)
+    if outcome.graded:
+        api.generate_feedback(assignment, outcome.student)
+    return outcome
+
+
+def grade(
+    course: Path, assignment: str, unsafe: bool = False, again: bool = False, jobs: int = 1
+) -> list[Outcome]:
     """Grade each submission that has no grades yet, or all `again`; return what became of each.
 
     Raises:
         GradingError: there is nothing to grade by, or nbgrader cannot release it.
     """
-    api = NbGraderAPI(config=config)
     source = sorted((course / "source" / assignment).glob("*.ipynb"))
     if not source:
         raise GradingError(f"{course / 'source' / assignment} holds no notebook")
+    api = _api(course, unsafe)
     if not (course / "release" / assignment).is_dir():
         made = api.generate_assignment(assignment)
         if not made["success"]:
             raise GradingError(made["log"])
-    outcomes = []
-    for folder in sorted((course / "submitted").glob(f"*/{assignment}")):
-        outcome = submission(folder, [path.name for path in source])
-        outcomes.append(outcome)
-        if outcome.graded:
-            done = api.autograde(assignment, outcome.student, force=again)
-            outcome.graded = done["success"]
-            if not outcome.graded:
-                reasons = re.findall(r"^ *([\w.]+(?:Error|Exception): .*)", done["log"], re.M)
-                outcome.notes.append((reasons or done["log"].splitlines())[-1])
-        for path in sorted((course / "autograded" / outcome.student / assignment).glob("*.ipynb")):
-            outcome.notes += report.remarks(nbformat.read(path, as_version=4).cells)
-        print(f"{outcome.student}: {'graded' if outcome.graded else 'NOT GRADED'}", flush=True)
-        print("".join(f"    {note}\n" for note in outcome.notes), end="", flush=True)
-        if outcome.graded:
-            api.generate_feedback(assignment, outcome.student)
+    folders = sorted((course / "submitted").glob(f"*/{assignment}"))
+    found = [submission(folder, [path.name for path in source]) for folder in folders]
+    outcomes, work = [], partial(autograded, course, assignment, unsafe, again)
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        for outcome in pool.map(work, found):
+            outcomes.append(outcome)
+            print(f"{outcome.student}: {'graded' if outcome.graded else 'NOT GRADED'}", flush=True)
+            print("".join(f"    {note}\n" for note in outcome.notes), end="", flush=True)
     return outcomes
 
 
@@ -112,15 +137,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("assignment", help="such as 02_activation_derivatives")
     parser.add_argument("--unsafe", action="store_true", help="without a sandbox: see the guide")
     parser.add_argument("--again", action="store_true", help="also what is graded already")
+    parser.add_argument("--jobs", type=int, default=loky.cpu_count(), help="students at once")
     parser.add_argument("--names", action="store_true", help="name the students in the report")
     options = parser.parse_args(arguments)
     warnings.simplefilter("ignore")  # nbgrader's, on how it speaks to its database
     try:
         if not options.unsafe:
             sandbox.tried()
-        config = configured(options.course, options.unsafe)
-        outcomes = grade(options.course, options.assignment, config, options.again)
-        page = report.write(options.course, options.assignment, options.names)
+        outcomes = grade(
+            options.course, options.assignment, options.unsafe, options.again, options.jobs
+        )
     except sandbox.NoSandboxError as error:
         print(f"No sandbox: {error}.", file=sys.stderr)
         print("Students' code would run with your rights; --unsafe allows that.", file=sys.stderr)
@@ -128,6 +154,9 @@ def main(arguments: list[str] | None = None) -> int:
     except GradingError as error:
         print(error, file=sys.stderr)
         return 2
+    from tools.teaching import report  # late: the processes above do without torch
+
+    page = report.write(options.course, options.assignment, options.names)
     left = [outcome.student for outcome in outcomes if not outcome.graded]
     print(f"{len(outcomes) - len(left)} of {len(outcomes)} graded; the class report is {page}")
     if left:

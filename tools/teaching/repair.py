@@ -7,6 +7,7 @@ The submitted file is left as it is; what was done stands on top of the autograd
 """
 
 import ast
+import builtins
 import importlib.metadata
 import re
 import sys
@@ -30,6 +31,11 @@ from nbgrader.preprocessors import (
 
 NOTES = "repaired"  # id of the cell that says what was done
 CALL = re.compile(r"^check\.\w+\(([\w, ]+)\)", re.M)
+SYSTEM = {  # errors of the system: a file, a process or a connection was not to be had
+    name
+    for name, kind in vars(builtins).items()
+    if isinstance(kind, type) and issubclass(kind, OSError | MemoryError)
+}
 DEFINED = re.compile(r"^(?:def|class) +(\w+)|^(\w+) *=(?!=)", re.M)
 
 
@@ -204,6 +210,22 @@ class Repair(NbGraderPreprocessor):
             text = "\n".join(["**Repaired before grading**", "", *(f"- {note}" for note in notes)])
             nb.cells.insert(0, nbformat.v4.new_markdown_cell(text, id=NOTES))
         return nb, resources
+
+
+def remarks(cells: list[NotebookNode]) -> list[str]:
+    """Return what an autograded notebook says of its repair, and what the system refused it."""
+    lines, last = [], "the top"
+    for cell in cells:
+        last = cell.metadata.get("nbgrader", {}).get("grade_id", last)
+        if cell.get("id") == NOTES:
+            lines += re.findall(r"^- (.*)", cell.source, re.M)
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                said = f"{output.ename}: {output.evalue}"
+                for kind, why in re.findall(r"\b([A-Z]\w+Error): (.*)", said):
+                    if kind in SYSTEM:
+                        lines.append(f"the system refused, near {last}: {kind}: {why}")
+    return lines
 
 
 SANITIZE = [
