@@ -140,6 +140,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=loky.cpu_count(), help="students at once")
     parser.add_argument("--names", action="store_true", help="name the students in the report")
     options = parser.parse_args(arguments)
+    if options.jobs < 1:
+        parser.error(f"--jobs is {options.jobs}; give a number from 1 on")
     warnings.simplefilter("ignore")  # nbgrader's, on how it speaks to its database
     try:
         if not options.unsafe:
