@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import types
+import zipfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -56,10 +57,6 @@ class Scene:
     note: str = ""
 
 
-RUNS = (
-    "Recorded for this page: 2,000 images, 100 steps, four rates. In the notebook 9,600 images, "
-    "1,000 steps, eight rates."
-)
 UNITS = ("relu", "sigmoid", "tanh", "swish")
 SCENES = {
     "hinges_explorer": Scene(
@@ -73,9 +70,9 @@ SCENES = {
     "depth": Scene(
         "02-depth", {"unit": None, "spread": [0.3, 1, 3], "scale": [0.25, 0.5, 1, 2, 4, 8, 16]}
     ),
-    "runs": Scene("03-runs", {"unit": None, "rate": None}, RUNS),
+    "runs": Scene("03-runs", {"unit": None, "rate": None}),
     "DigitPad": Scene(
-        "03-digits", {"image": range(20)}, f"{RUNS} There you draw the digit yourself."
+        "03-digits", {"image": range(20)}, "In the notebook you draw the digit yourself."
     ),
     "neurons": Scene(
         "03-neurons",
@@ -154,43 +151,35 @@ class Drawn:
 
 
 def recorded_explorer(kind: str) -> Any:
-    """Return notebook 3's explorer of that kind over the recorded runs."""
-    from helpers.mnist_comparison import explore
-    from helpers.mnist_comparison.records import Run, Spec
-    from helpers.training import History
+    """Return an explorer of records: of the neurons, or of the runs that come with the package."""
+    from helpers.activations import UNITS
+    from helpers.mnist_comparison import explore, recorded
+    from helpers.mnist_comparison.records import Spec, run_of
 
     with np.load(RECORDED, allow_pickle=False) as file:
         data = dict(file)
     if kind == "neurons":
         return explore.neurons(data)
-    found, best = {}, {}
-    units, rates = data["units"].tolist(), data["rates"].tolist()
-    y = torch.from_numpy(data["validation_y"]).long()
-
-    @dataclass(frozen=True, repr=False)
-    class Recorded(Run):
-        taken: Any = None
-
-        def model(self) -> Any:
-            return lambda x: torch.nn.functional.one_hot(torch.from_numpy(self.taken).long(), 10)
-
-    for i, unit in enumerate(units):
-        curves = data["curves"][0, i].astype(float)
-        best[unit] = rates[int(curves[:, -1, 3].argmax())]
-        for j, rate in enumerate(rates):
-            history = History(data["epochs"], *curves[j].T)
-            spec = Spec(unit, rate, 0, int(data["epochs"][-1]), 1, (), "float32", "recorded")
-            found[unit, rate, 0] = Recorded(spec, history, {}, taken=data["taken"][0, i, j])
+    searched, tested = {}, {}
+    with zipfile.ZipFile(recorded.ARCHIVE) as archive:
+        day = json.loads(archive.read(recorded.ABOUT))["day"]
+        for content in (archive.read(name) for name in archive.namelist() if "npz" in name):
+            with np.load(io.BytesIO(content), allow_pickle=False) as record:
+                made = json.loads(str(record["spec"]))
+            del made["format"]
+            run = run_of(content, Spec(**made | {"sizes": tuple(made["sizes"])}), day)
+            if run.said is not None:
+                searched[run.spec.unit, run.spec.lr, run.spec.seed] = run
+            elif run.spec.seed == 0 and "0.weight" in run.parameters:
+                tested[run.spec.unit] = run
     if kind == "runs":
+        order = sorted(searched, key=lambda place: (UNITS.index(place[0]), place[1]))
+        best = {unit: run.spec.lr for unit, run in tested.items()}
+        y = torch.from_numpy(data["validation_y"]).long()
+        found = {place: searched[place] for place in order}
         return explore.runs(found, torch.zeros(len(y), 784), y, best)
     images = torch.from_numpy(data["digits"]).float()
-
-    def says(answers: np.ndarray) -> Any:
-        return lambda flat: torch.from_numpy(answers[(images == flat).all(1)])
-
-    models = {
-        unit: says(data["says"][0, i, rates.index(best[unit])]) for i, unit in enumerate(units)
-    }
+    models = {unit: tested[unit].model() for unit in UNITS}
     return explore.DigitPad(models, images, torch.from_numpy(data["digits_y"]).long())
 
 
@@ -275,7 +264,8 @@ def kept(kind: str, sources: Sequence[str]) -> Path:
     files = [*(ROOT / "helpers").glob("*.py"), *(ROOT / "helpers" / room).glob("*.py")]
     parts = [path.read_bytes() for path in sorted(files)]
     made = [*sources, repr(SCENES[kind]), f"{DENSITY} {QUALITY}", repr(draw.__code__.co_code)]
-    parts += [RECORDED.read_bytes() if not sources else b"", "".join(made).encode()]
+    records = [RECORDED, *(ROOT / "helpers" / room).glob("*.sha256")] if not sources else []
+    parts += [*(path.read_bytes() for path in records), "".join(made).encode()]
     digest = hashlib.sha256(b"".join(parts)).hexdigest()[:16]
     return ROOT / "build" / "states" / f"{SCENES[kind].name}-{digest}"
 
