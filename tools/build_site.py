@@ -16,7 +16,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import types
 import zipfile
@@ -28,11 +27,10 @@ from typing import Any
 
 import nbformat
 import numpy as np
-import torch
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
-from nbgrader import utils
 from PIL import Image
+from sphinx.cmd.build import build_main
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "docs" / "site"
@@ -94,6 +92,11 @@ CALL = re.compile(r"^explore\.(\w+)\(", re.M)
 # --- what a cell needs and gives ---------------------------------------------------------------
 
 
+def marked(cell: NotebookNode, what: str) -> bool:
+    """Return whether nbgrader's marks call the cell a `solution` or a `grade`."""
+    return cell.metadata.get("nbgrader", {}).get(what, False)
+
+
 def names(source: str) -> tuple[set[str], set[str]]:
     """Return the names that a cell reads from other cells, and those that it assigns."""
     code = compile(source, "<cell>", "exec")
@@ -119,10 +122,11 @@ def told_by_answers(notebook: NotebookNode) -> set[str]:
         if cell.cell_type != "code":
             continue
         read, assigned = names(cell.source)
-        answer = utils.is_solution(cell) or utils.is_grade(cell) or "check.progress" in cell.source
+        solved = marked(cell, "solution")
+        answer = solved or marked(cell, "grade") or "check.progress" in cell.source
         if answer or read & tainted:
             told.add(cell.id)
-            tainted |= assigned if read & tainted or utils.is_solution(cell) else set()
+            tainted |= assigned if read & tainted or solved else set()
     return told
 
 
@@ -152,6 +156,8 @@ class Drawn:
 
 def recorded_explorer(kind: str) -> Any:
     """Return an explorer of records: of the neurons, or of the runs that come with the package."""
+    import torch  # slow to import, and not needed where all states are kept
+
     from helpers.activations import UNITS
     from helpers.mnist_comparison import explore, recorded
     from helpers.mnist_comparison.records import Spec, run_of
@@ -208,6 +214,8 @@ def explorer_of(kind: str, sources: Sequence[str]) -> Any:
 
 def draw(kind: str, sources: Sequence[str], folder: Path) -> Drawn:
     """Draw an explorer's states into the folder: 0.webp and so on, the last control fastest."""
+    import torch
+
     torch.set_num_threads(1)
     scene, explorer = SCENES[kind], explorer_of(kind, sources)
     grid = {name: options(explorer.controls[name], v) for name, v in scene.values.items()}
@@ -364,7 +372,7 @@ class Pages:
         cells: list[NotebookNode] = []
         folded = False
         for number, (cell, asked) in enumerate(zip(solution.cells, blank.cells, strict=True)):
-            answer, verdict = utils.is_solution(cell), utils.is_grade(cell)
+            answer, verdict = marked(cell, "solution"), marked(cell, "grade")
             if folded and not (verdict and cell.cell_type == "code"):
                 cells.append(new_markdown_cell("</details>"))
                 folded = False
@@ -481,10 +489,11 @@ def build(edition: str, to: Path) -> None:
     for name in NAMES:
         pages.notebook(name)
     pages.others()
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-c", SITE, "-d"]
-    command += [source / "doctrees", "-D", f"html_extra_path={pages.extra}"]
-    command += [pages.source, to]
-    subprocess.run(command, check=True, env=os.environ | {"EDITION": edition}, cwd=ROOT)
+    os.environ["EDITION"] = edition  # conf.py reads it
+    options = ["-q", "-W", "--keep-going", "-j", "auto", "-c", SITE, "-d", source / "doctrees"]
+    options += ["-D", f"html_extra_path={pages.extra}", pages.source, to]
+    if status := build_main([str(option) for option in options]):
+        raise SystemExit(status)
     (to / ".nojekyll").touch()
 
 
