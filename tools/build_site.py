@@ -63,6 +63,8 @@ SCENES = {
             "place2": [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6],
             "slope2": [0, 0.2, 0.4, 0.6, 0.8, 1, 1.2],
         },
+        "Only hinge 2 moves here: several at once would be too many pictures. "
+        "In the notebook you choose the number of hinges, and move them all.",
     ),
     "tangents": Scene("02-tangents", {"unit": None, "z": [k / 2 for k in range(-12, 13)]}),
     "depth": Scene(
