@@ -41,7 +41,7 @@ test-browser: setup-dev ## run the browser tests (they need Chromium)
 
 test-site: site ## build the web pages of both editions and test them (needs Chromium)
 	$(VENV_PYTHON) tools/build_site.py --edition student --to build/site-student
-	$(VENV_PYTHON) -m pytest tests/site
+	$(VENV_PYTHON) -m pytest $(AT_ONCE) tests/site
 
 site: setup-dev ## write the course as web pages to build/site (EDITION=student: without answers)
 	$(VENV_PYTHON) tools/build_site.py

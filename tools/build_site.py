@@ -16,9 +16,9 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import types
+import zipfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -27,11 +27,10 @@ from typing import Any
 
 import nbformat
 import numpy as np
-import torch
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
-from nbgrader import utils
 from PIL import Image
+from sphinx.cmd.build import build_main
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "docs" / "site"
@@ -56,10 +55,6 @@ class Scene:
     note: str = ""
 
 
-RUNS = (
-    "Recorded for this page: 2,000 images, 100 steps, four rates. In the notebook 9,600 images, "
-    "1,000 steps, eight rates."
-)
 UNITS = ("relu", "sigmoid", "tanh", "swish")
 SCENES = {
     "hinges_explorer": Scene(
@@ -68,14 +63,16 @@ SCENES = {
             "place2": [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6],
             "slope2": [0, 0.2, 0.4, 0.6, 0.8, 1, 1.2],
         },
+        "Only hinge 2 moves here: several at once would be too many pictures. "
+        "In the notebook you choose the number of hinges, and move them all.",
     ),
     "tangents": Scene("02-tangents", {"unit": None, "z": [k / 2 for k in range(-12, 13)]}),
     "depth": Scene(
         "02-depth", {"unit": None, "spread": [0.3, 1, 3], "scale": [0.25, 0.5, 1, 2, 4, 8, 16]}
     ),
-    "runs": Scene("03-runs", {"unit": None, "rate": None}, RUNS),
+    "runs": Scene("03-runs", {"unit": None, "rate": None}),
     "DigitPad": Scene(
-        "03-digits", {"image": range(20)}, f"{RUNS} There you draw the digit yourself."
+        "03-digits", {"image": range(20)}, "In the notebook you draw the digit yourself."
     ),
     "neurons": Scene(
         "03-neurons",
@@ -95,6 +92,11 @@ CALL = re.compile(r"^explore\.(\w+)\(", re.M)
 
 
 # --- what a cell needs and gives ---------------------------------------------------------------
+
+
+def marked(cell: NotebookNode, what: str) -> bool:
+    """Return whether nbgrader's marks call the cell a `solution` or a `grade`."""
+    return cell.metadata.get("nbgrader", {}).get(what, False)
 
 
 def names(source: str) -> tuple[set[str], set[str]]:
@@ -122,10 +124,11 @@ def told_by_answers(notebook: NotebookNode) -> set[str]:
         if cell.cell_type != "code":
             continue
         read, assigned = names(cell.source)
-        answer = utils.is_solution(cell) or utils.is_grade(cell) or "check.progress" in cell.source
+        solved = marked(cell, "solution")
+        answer = solved or marked(cell, "grade") or "check.progress" in cell.source
         if answer or read & tainted:
             told.add(cell.id)
-            tainted |= assigned if read & tainted or utils.is_solution(cell) else set()
+            tainted |= assigned if read & tainted or solved else set()
     return told
 
 
@@ -154,43 +157,37 @@ class Drawn:
 
 
 def recorded_explorer(kind: str) -> Any:
-    """Return notebook 3's explorer of that kind over the recorded runs."""
-    from helpers.mnist_comparison import explore
-    from helpers.mnist_comparison.records import Run, Spec
-    from helpers.training import History
+    """Return an explorer of records: of the neurons, or of the runs that come with the package."""
+    import torch  # slow to import, and not needed where all states are kept
+
+    from helpers.activations import UNITS
+    from helpers.mnist_comparison import explore, recorded
+    from helpers.mnist_comparison.records import Spec, run_of
 
     with np.load(RECORDED, allow_pickle=False) as file:
         data = dict(file)
     if kind == "neurons":
         return explore.neurons(data)
-    found, best = {}, {}
-    units, rates = data["units"].tolist(), data["rates"].tolist()
-    y = torch.from_numpy(data["validation_y"]).long()
-
-    @dataclass(frozen=True, repr=False)
-    class Recorded(Run):
-        taken: Any = None
-
-        def model(self) -> Any:
-            return lambda x: torch.nn.functional.one_hot(torch.from_numpy(self.taken).long(), 10)
-
-    for i, unit in enumerate(units):
-        curves = data["curves"][0, i].astype(float)
-        best[unit] = rates[int(curves[:, -1, 3].argmax())]
-        for j, rate in enumerate(rates):
-            history = History(data["epochs"], *curves[j].T)
-            spec = Spec(unit, rate, 0, int(data["epochs"][-1]), 1, (), "float32", "recorded")
-            found[unit, rate, 0] = Recorded(spec, history, {}, taken=data["taken"][0, i, j])
+    searched, tested = {}, {}
+    with zipfile.ZipFile(recorded.ARCHIVE) as archive:
+        day = json.loads(archive.read(recorded.ABOUT))["day"]
+        for content in (archive.read(name) for name in archive.namelist() if "npz" in name):
+            with np.load(io.BytesIO(content), allow_pickle=False) as record:
+                made = json.loads(str(record["spec"]))
+            del made["format"]
+            run = run_of(content, Spec(**made | {"sizes": tuple(made["sizes"])}), day)
+            if run.said is not None:
+                searched[run.spec.unit, run.spec.lr, run.spec.seed] = run
+            elif run.spec.seed == 0 and "0.weight" in run.parameters:
+                tested[run.spec.unit] = run
     if kind == "runs":
+        order = sorted(searched, key=lambda place: (UNITS.index(place[0]), place[1]))
+        best = {unit: run.spec.lr for unit, run in tested.items()}
+        y = torch.from_numpy(data["validation_y"]).long()
+        found = {place: searched[place] for place in order}
         return explore.runs(found, torch.zeros(len(y), 784), y, best)
     images = torch.from_numpy(data["digits"]).float()
-
-    def says(answers: np.ndarray) -> Any:
-        return lambda flat: torch.from_numpy(answers[(images == flat).all(1)])
-
-    models = {
-        unit: says(data["says"][0, i, rates.index(best[unit])]) for i, unit in enumerate(units)
-    }
+    models = {unit: tested[unit].model() for unit in UNITS}
     return explore.DigitPad(models, images, torch.from_numpy(data["digits_y"]).long())
 
 
@@ -219,6 +216,8 @@ def explorer_of(kind: str, sources: Sequence[str]) -> Any:
 
 def draw(kind: str, sources: Sequence[str], folder: Path) -> Drawn:
     """Draw an explorer's states into the folder: 0.webp and so on, the last control fastest."""
+    import torch
+
     torch.set_num_threads(1)
     scene, explorer = SCENES[kind], explorer_of(kind, sources)
     grid = {name: options(explorer.controls[name], v) for name, v in scene.values.items()}
@@ -275,7 +274,8 @@ def kept(kind: str, sources: Sequence[str]) -> Path:
     files = [*(ROOT / "helpers").glob("*.py"), *(ROOT / "helpers" / room).glob("*.py")]
     parts = [path.read_bytes() for path in sorted(files)]
     made = [*sources, repr(SCENES[kind]), f"{DENSITY} {QUALITY}", repr(draw.__code__.co_code)]
-    parts += [RECORDED.read_bytes() if not sources else b"", "".join(made).encode()]
+    records = [RECORDED, *(ROOT / "helpers" / room).glob("*.sha256")] if not sources else []
+    parts += [*(path.read_bytes() for path in records), "".join(made).encode()]
     digest = hashlib.sha256(b"".join(parts)).hexdigest()[:16]
     return ROOT / "build" / "states" / f"{SCENES[kind].name}-{digest}"
 
@@ -374,7 +374,7 @@ class Pages:
         cells: list[NotebookNode] = []
         folded = False
         for number, (cell, asked) in enumerate(zip(solution.cells, blank.cells, strict=True)):
-            answer, verdict = utils.is_solution(cell), utils.is_grade(cell)
+            answer, verdict = marked(cell, "solution"), marked(cell, "grade")
             if folded and not (verdict and cell.cell_type == "code"):
                 cells.append(new_markdown_cell("</details>"))
                 folded = False
@@ -491,10 +491,11 @@ def build(edition: str, to: Path) -> None:
     for name in NAMES:
         pages.notebook(name)
     pages.others()
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-c", SITE, "-d"]
-    command += [source / "doctrees", "-D", f"html_extra_path={pages.extra}"]
-    command += [pages.source, to]
-    subprocess.run(command, check=True, env=os.environ | {"EDITION": edition}, cwd=ROOT)
+    os.environ["EDITION"] = edition  # conf.py reads it
+    options = ["-q", "-W", "--keep-going", "-j", "auto", "-c", SITE, "-d", source / "doctrees"]
+    options += ["-D", f"html_extra_path={pages.extra}", pages.source, to]
+    if status := build_main([str(option) for option in options]):
+        raise SystemExit(status)
     (to / ".nojekyll").touch()
 
 

@@ -51,29 +51,17 @@ def train(model: nn.Sequential, unit: str, lr: float, split: mnist.Split, epochs
     unseen = split.validation_x[:HELD_OUT], split.validation_y[:HELD_OUT]
     steepest = float(activations.get(unit).derivative(np.linspace(-6, 6, 4001)).max())
     optimizer = torch.optim.SGD(model.parameters(), lr=lr)
-    curves, neurons = [], []
+    accuracy, neurons = [], []
     for epoch in range(epochs[-1] + 1):
         optimizer.zero_grad()
-        logits = model(x)
         if epoch in epochs:
             with torch.no_grad():
-                answers = model(unseen[0])
-                curves.append(
-                    [*loss_and_accuracy(logits, y), *loss_and_accuracy(answers, unseen[1])]
-                )
+                accuracy.append(loss_and_accuracy(model(unseen[0]), unseen[1])[1])
             neurons.append(passing(model, steepest, unseen[0]))
         if epoch < epochs[-1]:
-            F.cross_entropy(logits, y).backward()
+            F.cross_entropy(model(x), y).backward()
             optimizer.step()
-    with torch.no_grad():
-        digits = model(split.test_x[:DIGITS]).numpy()
-    taken = answers.argmax(1).numpy().astype(np.uint8)
-    return {
-        "curves": np.array(curves, np.float32),
-        "neurons": neurons,
-        "taken": taken,
-        "says": digits,
-    }
+    return {"accuracy": np.array(accuracy, np.float32), "neurons": neurons}
 
 
 def wide(fan_in: int, fan_out: int, rng: np.random.Generator) -> np.ndarray:
@@ -83,7 +71,7 @@ def wide(fan_in: int, fan_out: int, rng: np.random.Generator) -> np.ndarray:
 
 def record(split: mnist.Split, epochs: tuple = EPOCHS, rates: tuple = RATES) -> dict:
     """Return arrays by name; the first axes are start, unit and rate."""
-    found: dict[str, list] = {"curves": [], "neurons": [], "taken": [], "says": []}
+    found: dict[str, list] = {"accuracy": [], "neurons": []}
     for start in STARTS:
         for unit in activations.UNITS:
             for lr in rates:
@@ -95,7 +83,7 @@ def record(split: mnist.Split, epochs: tuple = EPOCHS, rates: tuple = RATES) -> 
                 run = train(model, unit, lr, split, epochs)
                 for name, values in found.items():
                     values.append(run[name])
-                print(f"{start}, {unit}, {lr}: {run['curves'][-1, 3]:.3f}", flush=True)
+                print(f"{start}, {unit}, {lr}: {run['accuracy'][-1]:.3f}", flush=True)
     grid = len(STARTS), len(activations.UNITS), len(rates)
     arrays = {name: np.array(all_) for name, all_ in found.items()}
     arrays = {name: array.reshape(*grid, *array.shape[1:]) for name, array in arrays.items()}
@@ -104,7 +92,7 @@ def record(split: mnist.Split, epochs: tuple = EPOCHS, rates: tuple = RATES) -> 
         "units": np.array(activations.UNITS),
         "rates": np.array(rates),
         "epochs": np.array(epochs),
-        "validation_y": split.validation_y[:HELD_OUT].numpy().astype(np.uint8),
+        "validation_y": split.validation_y.numpy().astype(np.uint8),
         "digits": split.test_x[:DIGITS].numpy().astype(np.uint8),
         "digits_y": split.test_y[:DIGITS].numpy().astype(np.uint8),
     }

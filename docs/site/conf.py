@@ -34,6 +34,7 @@ html_theme_options = {
     "use_fullscreen_button": False,
     "show_toc_level": 2,
     "navbar_persistent": [],
+    "footer_content_items": [],
     "home_page_in_toc": True,
     "toc_title": "On this page",
 }

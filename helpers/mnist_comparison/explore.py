@@ -101,7 +101,7 @@ def neurons(recorded: Mapping[str, NDArray]) -> Explorer:
         passing, now = recorded["neurons"][run] / 255, epochs.index(epoch)
         layers = passing[:, :first], passing[:, first:]
         shut = [(layer == 0).mean(axis=1) for layer in layers]
-        accuracy = recorded["curves"][run][:, 3]
+        accuracy = recorded["accuracy"][run]
         for line, curve in zip(lines, (*shut, accuracy), strict=True):
             line.set_ydata(curve)
         marker.set_xdata([epoch, epoch])

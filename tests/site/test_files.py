@@ -18,7 +18,7 @@ from tests.editions.notebooks import (
     secrets,
     solution_of,
 )
-from tools.build_site import needed, told_by_answers
+from tools.build_site import CALL, needed, told_by_answers
 
 PAGES = ["index", *NAMES, "neurons", "notation", "errata"]
 EDITIONS = {"reader": ROOT / "build" / "site", "student": ROOT / "build" / "site-student"}
@@ -159,6 +159,17 @@ def test_a_cell_needs_those_that_name_what_it_reads():
     sources = needed(notebook, place)
     assert sources[-1] == notebook.cells[place].source and len(sources) < 8
     assert any("STARTS" in source for source in sources)
+
+
+def test_explorers_begin_as_those_of_the_notebooks(site):
+    """What the saved outputs say is the independent witness of what is drawn for the pages."""
+    for name in NAMES:
+        page = (site / f"{name}.html").read_text(encoding="utf-8")
+        said = [html.unescape(s) for s in re.findall('<p aria-live="polite">(.*?)</p>', page, re.S)]
+        made = [cell for cell in codes(solution_of(name)) if CALL.search(cell.source)]
+        saved = [cell.outputs[-1].data["text/plain"] for cell in made]
+        assert all(any(s.startswith(first) for first in saved) for s in said), name
+        assert len(said) == len(saved) or site == EDITIONS["student"]
 
 
 def test_pages_are_small_enough_for_a_phone(site):

@@ -54,3 +54,4 @@ const reach = () => {
 };
 addEventListener("load", () => (window.MathJax?.startup?.promise ?? Promise.resolve()).then(reach));
 addEventListener("resize", reach);
+addEventListener("toggle", reach, true); // an answer that was folded
