@@ -35,6 +35,8 @@ def test_the_backward_pass_is_autograds(unit):
     weights, passed, g, biases = network(np.random.default_rng(1), (4, 7, 5, 6, 2), unit)
     output, gradients = autograd(weights, passed.inputs[0], unit, biases, g)
     assert_allclose(passed.output, output, rtol=1e-12)
+    for z, a in zip(passed.pre_activations, passed.inputs[1:], strict=True):
+        assert_allclose(activations.get(unit).value(z), a, rtol=1e-12)
     deltas = bounds.backward(weights, passed.slopes, g)
     for delta, a, gradient in zip(deltas, passed.inputs, gradients, strict=True):
         assert_allclose(np.outer(delta, a), gradient, rtol=1e-9, atol=1e-12)

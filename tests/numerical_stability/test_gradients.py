@@ -33,6 +33,10 @@ def test_matrices_have_the_variance_of_the_formula(numbers):
     assert measured == pytest.approx(gradients.spread(model, REPEATS), rel=0.5)  # heavy tails
 
 
+def test_deviations_not_given_are_1():
+    assert gradients.log10_variance(RandomProduct(6, 3, 10)) == pytest.approx(3, abs=1e-12)
+
+
 @pytest.mark.parametrize("numbers", SETTINGS)
 def test_logarithms_have_the_variance_of_the_formula(numbers):
     model = RandomProduct(*numbers)
