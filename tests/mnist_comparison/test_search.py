@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import io
+import itertools
 import multiprocessing
 import os
 import random
@@ -430,10 +431,14 @@ def test_precision_is_the_one_measured_to_be_faster(tmp_path, monkeypatch, capsy
 def test_precision_is_measured_once_under_one_thread(monkeypatch):
     fast.measured.cache_clear()
     threads = torch.get_num_threads()
-    rates = fast.measured("cpu")
-    assert list(rates) == ["float32", "bfloat16"] and min(rates.values()) > 0
+    with monkeypatch.context() as patch:  # every product takes a second
+        patch.setattr(fast, "time", Mock(**{"perf_counter.side_effect": itertools.count()}))
+        rates = fast.measured("cpu")
+    operations = 2 * 200 * 784 * 500  # as many products as sums
+    assert rates == pytest.approx({"float32": operations / 1e9, "bfloat16": operations / 1e9})
     assert fast.measured("cpu") is rates
     assert torch.get_num_threads() == threads
+    fast.measured.cache_clear()
 
 
 def test_a_record_in_another_precision_counts_where_none_is_asked_for(
