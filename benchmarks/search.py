@@ -34,7 +34,7 @@ BEST = {
     "sigmoid": 1.0,
     "leaky_relu": 0.0027,
     "tanh": 0.3728,
-    "mish": 0.0027,
+    "mish": 0.0072,
     "swish": 0.0027,
 }
 RATES = [float(rate) for rate in np.logspace(-3, 0, 8)]
