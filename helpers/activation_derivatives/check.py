@@ -204,7 +204,7 @@ LEAKY: dict[str, Unit] = {
 RIGHT_AT_ZERO = _below(lambda z, alpha: alpha), lambda z, alpha=0.01: np.where(z >= 0, 1.0, alpha)
 leaky_relu = checklist.exercise(
     "2.8 Slope of LeakyReLU",
-    _unit("leaky_relu_derivative", LEAKY, *RIGHT_AT_ZERO, more=(0.213, 0.0, 1.7)),
+    _unit("leaky_relu_derivative", LEAKY, *RIGHT_AT_ZERO, more=(0.213, 0.0, 1.7, -0.4)),
 )
 
 

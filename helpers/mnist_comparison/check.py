@@ -279,31 +279,38 @@ def _network(call: Callable, answer: Callable, given: Given) -> dict[str, Any]:
     x, f, seed = given.args
     uses: list[tuple[int, int]] = []
     model, second = (call(answer, make) for make in [lambda: _Unit(f, uses)] * 2)
-    if not isinstance(model, nn.Module):
-        malformed(f"expected an nn.Module, received {describe(model)}")
+    for network in (model, second):
+        if not isinstance(network, nn.Module):
+            malformed(f"expected an nn.Module, received {describe(network)}")
 
-    def run(x: Tensor) -> Tensor:
-        logits = model(x)
+    def run(network: nn.Module, x: Tensor) -> Tensor:
+        logits = network(x)
         if not getattr(logits, "requires_grad", False):
             wrong("no gradient can reach the weights: is there a no_grad or detach in the way?")
         logits.square().sum().backward()
         return logits.detach()
 
-    call(run, x)  # a lazy layer has its shape from now on
+    for network in (model, second):
+        call(partial(run, network), x)  # a lazy layer has its shape from now on
     started = sum(map(_as_drawn, (m for m in model.modules() if isinstance(m, nn.Linear))))
-    weights = sorted((p for p in model.parameters() if p.ndim), key=Tensor.numel)
+    weights, others = (
+        sorted((p for p in network.parameters() if p.ndim), key=Tensor.numel)
+        for network in (model, second)
+    )
+    alike = sum(map(torch.equal, weights, others))
     for p in weights:
         drawn = torch.Generator().manual_seed(seed + p.numel())
         p.data = torch.randn(p.shape, generator=drawn) * p.shape[-1] ** -0.5
     model.zero_grad()
     uses.clear()
-    logits = call(run, x)
+    logits = call(partial(run, model), x)
     order = list(dict.fromkeys(unit for unit, _ in uses))
     return {
         "weights and biases": ", ".join("×".join(map(str, p.shape)) for p in weights),
         "units": ", ".join(f"unit {order.index(i) + 1} on {width} values" for i, width in uses),
         "layers that start as nn.Linear draws": started,
         "parameters that two networks share": len({*model.parameters()} & {*second.parameters()}),
+        "weights and biases that two networks start with alike": alike,
         "logits": logits,
         "lengths of the gradients": [0 if p.grad is None else p.grad.norm() for p in weights],
         "β that learn": sum(not p.ndim and p.grad is not None for p in model.parameters()),

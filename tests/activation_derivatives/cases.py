@@ -152,6 +152,7 @@ WRONG = {
          "1.0, c)", "expected shape"),
         ("def leaky_relu_derivative(z, alpha=0.1):\n    return np.where(z > 0, 1.0, alpha)", ""),
         ("return np.maximum(np.sign(z), alpha)", ""),
+        ("return np.where(z > 0, 1.0, abs(alpha))", "argument -0.4: expected -0.4, received 0.4"),
         ("return [1.0 if x > 0 else alpha for x in z]", ""),
     ],
     "mish": [

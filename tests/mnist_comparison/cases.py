@@ -220,6 +220,8 @@ WRONG = {
         (network(A, U, "nn.Dropout(0.2)", B, U, C), "logits: expected"),
         (network(A, U, B, U, "nn.Linear(64, 10, bias=False)"), "weights and biases: expected"),
         (network(A, U, "nn.Linear(200, 64)", U, "C") + f"\nC = {C}", "two networks share"),
+        (network(A, U, B, U, C).replace("return", "torch.manual_seed(1)\n    return"),
+         "start with alike: expected 0, received 6"),
         (network_with("return self.c(self.u(self.b(self.u(self.a(x)))))"), "units: expected"),
         (network(A, U, B, U, C) + ".apply(lambda m: nn.init.normal_(m.weight, 0, 0.05)\n"
          "    if isinstance(m, nn.Linear) else m)", "start as nn.Linear draws: expected 3"),

@@ -220,12 +220,14 @@ WRONG = {
         ("return [0.0]", "expected a dictionary"),
     ],
     "log_variance": [
-        (LOGS.format(f"np.clip({SUM}, -308, 308)"), "expected 1"),
+        (LOGS.format(f"np.clip({SUM}, -308, 308)"), "received -308"),
         (LOGS.format("np.log10(np.longdouble(N)**k * np.longdouble(slope)**(2*k+2) * np.longdouble"
-                     "(weight)**(2*k) * output**2 * activation**2)"), "float64's range"),
+                     "(weight)**(2*k) * output**2 * activation**2)"), "received inf"),
         (LOGS.format(f"abs({SUM})"), "expected -"),
         (LOGS.format(f"({SUM}) / 2"), "the standard deviation's logarithm"),
         (LOGS.format(f"round({SUM}, 2)"), ""),
+        (LOGS.format("k * np.log10(N * weight**2 * slope**2) + np.log10(slope**2 * output**2 * "
+                     "activation**2)"), "received -inf"),
         (LOGS.format(f"[{SUM}]"), "expected shape ()"),
         (LOGS.format("gradients.log10_variance(gradients.RandomProduct(L, layer, N, slope, weight, "
                      "output, activation))"), "it uses"),
