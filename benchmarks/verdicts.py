@@ -11,7 +11,6 @@ it, `--json PATH` writes the rows.
 
 import argparse
 import ast
-import copy
 import json
 import multiprocessing
 import sys
@@ -67,17 +66,16 @@ NAMES = {
 
 def mutants(source: str) -> Iterator[tuple[str, str]]:
     """Yield the sources that differ from this one in one small way, each with its change."""
-    tree = ast.parse(source)
-    places = len(list(ast.walk(tree)))
-    seen = {ast.unparse(tree)}
-    for place in range(places):
+    originals = list(ast.walk(ast.parse(source)))
+    seen = {ast.unparse(originals[0])}
+    for place, original in enumerate(originals):
         for change in range(6):
-            mutant = copy.deepcopy(tree)
+            mutant = ast.parse(source)  # sooner made than copied
             node = list(ast.walk(mutant))[place]
-            before = f"{ast.unparse(node)} -> " if isinstance(node, ast.expr) else ""
             said = _change(mutant, node, change)
             if said is None:
                 continue
+            before = f"{ast.unparse(original)} -> " if isinstance(original, ast.expr) else ""
             text = ast.unparse(ast.fix_missing_locations(mutant))
             if text not in seen:
                 seen.add(text)
