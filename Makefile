@@ -90,7 +90,7 @@ bench: setup-dev ## measure search, explorers and verdicts (ARGS=--whole: the se
 # Without torch's parts for graphics cards, which come with it on Linux only.
 lock: setup-dev ## write the versions in .venv to requirements.lock (after a green make test)
 	{ echo "# Tested together with $$($(VENV_PYTHON) -V); written by make lock."; \
-		echo '# To get these very versions: pip install -r requirements.txt -c requirements.lock'; \
+		echo '# To get these very versions: pip install -e . -c requirements.lock'; \
 		$(VENV_PYTHON) -m pip freeze --exclude-editable \
 		| sed -E '/^(nvidia-|cuda-|triton=)/d; s/\+.*//'; } > requirements.lock
 

@@ -122,7 +122,8 @@ def search(
     missing = {spec: place for place, spec in specs.items() if place not in runs}
     made = {f" ({run.spec.precision}, torch {run.torch_version})" for run in runs.values()}
     days = [run.recorded for run in runs.values() if run.recorded]
-    print(f"{len(specs)} runs of {epochs} epochs: {len(runs) - len(days)} found in", end=" ")
+    many = f"{len(specs)} run{'s' * (len(specs) > 1)} of {epochs} epochs"
+    print(f"{many}: {len(runs) - len(days)} found in", end=" ")
     print(f"{folder.name}/" + (f", {len(days)} recorded on {days[0]}" if days else ""), end="")
     print(*sorted(made), sep=" and", end=f", {len(missing)} to train\n")
     if missing:
