@@ -79,7 +79,8 @@ def difference(received: Any, expected: Sequence[Any], rtol: float, atol: float)
             return Fault(State.MALFORMED, f"the entry {missing[0]!r} is missing")
         parts = [(f"{key}: ", received[key], [e[key] for e in expected]) for key in first]
     elif isinstance(first, (tuple, list)):
-        size = len(received) if isinstance(received, (tuple, list, np.ndarray)) else None
+        array = isinstance(received, np.ndarray) and received.ndim
+        size = len(received) if array or isinstance(received, (tuple, list)) else None
         if size != len(first):
             got = describe(received) if size is None else f"{size}: {describe(received)}"
             return Fault(State.MALFORMED, f"expected {len(first)} values, received {got}")
@@ -157,6 +158,13 @@ def by_name(values: Any, *names: str) -> dict[str, Any]:
 
 def describe(value: Any) -> str:
     """Return a short text for a value: numbers to six digits, long arrays abridged, or its type."""
+    try:
+        return _described(value)
+    except Exception:  # noqa: BLE001 - 10**5000 has too many digits, a sparse tensor no array
+        return f"an object of type {type(value).__name__}"
+
+
+def _described(value: Any) -> str:
     if isinstance(value, torch.Tensor):
         array = describe(detached(value))
         return f"tensor({array})" if value.ndim else array

@@ -129,8 +129,11 @@ def _label(artist: Any, ax: Axes) -> str:
     if not own.startswith("_") and own.strip() in dict(entries):
         return own.strip()
     for text, handle in entries:
-        if text and handle is not None and _style(handle) == _style(artist):
-            return text
+        if text and handle is not None:
+            same = _style(handle) == _style(artist)
+            only_color = not isinstance(handle, Line2D | PathCollection)  # such as a patch
+            if same or (only_color and _rgb(handle) == _rgb(artist)):
+                return text
     near = [text for text in ax.texts if text.get_visible() and text.get_text().strip()]
     near = [text for text in near if _rgb(text) == _rgb(artist)] or near
     if len(near) > 1:  # of several, as where all are black, the nearest to one of its points
@@ -152,13 +155,19 @@ def _place(text: Any, ax: Axes) -> NDArray:
 
 
 def _rgb(artist: Any) -> tuple[float, ...]:
-    own = isinstance(artist, Line2D | Text)
-    return tuple(np.round(to_rgba(artist.get_color() if own else artist.get_facecolor()[0])[:3], 2))
+    if isinstance(artist, Line2D | Text):
+        color = artist.get_color()
+    else:  # one colour or several; a hollow marker has none inside
+        faces = np.atleast_2d(artist.get_facecolor())
+        color = (faces if faces.size else np.atleast_2d(artist.get_edgecolor()))[0]
+    return tuple(np.round(to_rgba(color)[:3], 2))
 
 
 def _style(artist: Any) -> tuple:
-    line = isinstance(artist, Line2D)
-    return (_rgb(artist), *((_dashes(artist), artist.get_marker()) if line else ()))
+    if not isinstance(artist, Line2D):
+        return (_rgb(artist),)
+    marker = artist.get_marker()
+    return _rgb(artist), _dashes(artist), None if marker in NOTHING else marker
 
 
 def title(ax: Axes) -> str:

@@ -28,10 +28,11 @@ COLORS = {
     State.NOT_ATTEMPTED: GREY,
 }
 # A line that gives a name its meaning, though it be misspelt: `deff f(x)`, `f = ...`
-OTHERS = "assert|del|elif|for|if|print|raise|while|with"
+OTHERS = "assert|await|del|elif|for|if|match|not|print|raise|return|while|with|yield"
 DEFINES = re.compile(rf"^(?!(?:{OTHERS}) )\w+ +(\w+) *[(:]|^(\w+) *=(?!=)", re.M)
 
-_before: dict[str, Any] = {}  # what the names that the running cell defines meant until now
+_names: set[str] = set()  # that the running cell defines
+_before: dict[str, Any] = {}  # what they meant until now
 _failed: dict[str, tuple[Any, str]] = {}  # by name: what it meant before a cell failed, and why
 
 
@@ -88,9 +89,10 @@ def unread(answers: tuple) -> str:
 
 def _remember(info: Any) -> None:
     space = get_ipython().user_ns
-    names = {function or name for function, name in DEFINES.findall(info.raw_cell)}
+    _names.clear()
+    _names.update(function or name for function, name in DEFINES.findall(info.raw_cell))
     _before.clear()
-    _before.update({name: space[name] for name in names & space.keys()})
+    _before.update({name: space[name] for name in _names & space.keys()})
 
 
 def _compare(result: Any) -> None:
@@ -98,6 +100,9 @@ def _compare(result: Any) -> None:
     if error:
         why = f"{type(error).__name__}: {getattr(error, 'msg', error)}"
         _failed.update({name: (old, why) for name, old in _before.items()})
+    else:
+        for name in _names & _failed.keys():
+            del _failed[name]
 
 
 def _name_error(shell: Any, kind: type, error: NameError, tb: Any, tb_offset: int = 0) -> None:

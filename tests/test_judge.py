@@ -1,6 +1,7 @@
 """The judge by an exercise made up here; by those of the course, see judging.py."""
 
 import os
+import sys
 import warnings
 
 import numpy as np
@@ -41,6 +42,9 @@ def written(source):
         ("f = lambda x: x + x", State.RIGHT, ""),
         ("f = lambda x: torch.tensor(x + x, requires_grad=True)", State.RIGHT, ""),
         ("f = lambda x: (2 * x).tolist()", State.RIGHT, ""),
+        ("from functools import wraps\ndef on_floats(g):\n @wraps(g)\n def call(x):\n"
+         "  return np.vectorize(g)(x)\n return call\n"
+         "@on_floats\ndef f(x): return 2 * x if x > 0 else 0.0", State.RIGHT, ""),
         ("f = ...", State.NOT_ATTEMPTED, ""),
         ("def f(x): raise NotImplementedError", State.NOT_ATTEMPTED, ""),
         ("def g(): raise NotImplementedError\ndef f(x): return g()", State.NOT_ATTEMPTED, "`g`"),
@@ -50,6 +54,9 @@ def written(source):
         ("f = lambda x: x.ravel() * 2", State.MALFORMED, "expected shape (), received shape (1,)"),
         ("f = lambda x: 2 * x > 0", State.MALFORMED, "True and False"),
         ("f = lambda x: 'two'", State.MALFORMED, "expected numbers, received 'two'"),
+        ("f = lambda x: 10**5000", State.MALFORMED, "received an object of type int"),
+        ("f = lambda x: torch.ones(3).bfloat16()", State.MALFORMED, "an object of type Tensor"),
+        ("f = lambda x: torch.ones(3).to_sparse()", State.MALFORMED, "an object of type Tensor"),
         ("def f(x): 2 * x", State.MALFORMED, "`return` missing"),
         ("def f(x): yield 2 * x", State.MALFORMED, "generator"),
         ("f = lambda x: (y for y in 2 * x)", State.MALFORMED, "generator"),
@@ -63,11 +70,14 @@ def written(source):
          " np.exp(1e4 * x)\n return 2 * x", State.WRONG, "overflow"),
         ("def f(x): return 1 / 0", State.RAISED, "ZeroDivisionError"),
         ("def f(x): return undefined", State.RAISED, "'undefined' is not defined"),
+        ("class Half(torch.nn.Module): pass\ndef f(x): return Half()(x)", State.RAISED,
+         'is missing the required "forward"'),
         ("def f(x): exit()", State.RAISED, "SystemExit"),
         ("import sys\ndef f(x): sys.exit()", State.RAISED, "SystemExit"),
         ("def f(x): return f(x)", State.RAISED, "RecursionError"),
         ("def f(x, y): return 2 * x", State.RAISED, "missing 1 required positional argument"),
         ("def f(x):\n while True: pass", State.RAISED, "0.3 seconds of work"),
+        ("def f(x):\n while True:\n  try: x + x\n  except: pass", State.RAISED, "0.3 seconds of"),
         ("import time\ndef f(x):\n while True: time.sleep(0.05)", State.RAISED, "still waiting"),
         ("def f(x): return -np.negative(2 * x)", State.MALFORMED, "it uses numpy.negative"),
         ("from numpy import negative as n\ndef f(x): return -n(2 * x)", State.MALFORMED, "it uses"),
@@ -89,6 +99,22 @@ def test_whatever_an_answer_does_ends_in_a_verdict(double, source, state, fragme
             double.grade(written(source))
     assert np.negative(1) == -1 and torch.tensor(2.0).item() == 2  # what was forbidden is back
     assert warnings.formatwarning("a", UserWarning, "b", 1)
+
+
+def test_what_an_answer_sets_is_put_back_and_what_a_student_set_is_not_in_a_message(double):
+    cwd, threads, depth = os.getcwd(), torch.get_num_threads(), sys.getrecursionlimit()
+    with np.printoptions(precision=3, suppress=True, floatmode="fixed", sign="+"):
+        before = np.get_printoptions()
+        said = double.verdict(written("def f(x):\n x /= 1e9\n return x")).message
+        double.verdict(
+            written(
+                "import os, sys\ndef f(x):\n os.chdir(os.sep)\n torch.set_num_threads(2)\n"
+                " sys.setrecursionlimit(5000)\n np.set_printoptions(precision=1)\n return 2 * x"
+            )
+        )
+        assert np.get_printoptions() == before
+    assert "became [1.636962e-09, " in said
+    assert (os.getcwd(), torch.get_num_threads(), sys.getrecursionlimit()) == (cwd, threads, depth)
 
 
 def test_a_mistake_is_named_only_where_it_explains_every_input(double):
@@ -179,6 +205,13 @@ def test_in_a_kernel_names_exits_and_missing_answers_end_in_verdicts():
         line + "check.relu(relu_derivative)",
         "def relu_derivative(z):\n    return 7 * z\n\nrelu_derivative(unknown)",
         line + "check.relu(relu_derivative)",  # the new function is there, and judged
+        "def mine(z):\n    return (z > 0) * 1.0",
+        "relu_derivative = mine\nrelu_derivative(unknown)",
+        "relu_derivative = mine\nrelu_derivative(unknown)",
+        line + "check.relu(relu_derivative)",  # what it means was there before: it did not run
+        "relu_derivative = mine",
+        "return relu_derivative(3)",  # defines nothing
+        line + "check.relu(relu_derivative)",
         "explore.runs(\n    unknown)",
     ]
     notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
@@ -193,4 +226,6 @@ def test_in_a_kernel_names_exits_and_missing_answers_end_in_verdicts():
         assert told[place].startswith("! raised an error: 2.2 Slope of ReLU\n    the cell that")
         assert why in told[place]
     assert told[15].startswith("✗ wrong value")
-    assert told[16].startswith("○ This needs the cells above, for `explore`: Run")
+    assert "did not run (NameError" in told[19]
+    assert told[22] == "✓ right: 2.2 Slope of ReLU\n"
+    assert told[23].startswith("○ This needs the cells above, for `explore`: Run")

@@ -33,7 +33,10 @@ def fetch(home: Path, names: Sequence[str], verify: Callable[[Path], T]) -> T:
     `verify` is given a folder laid out like `home`, and raises RuntimeError if it is not sound.
     A DownloadError says that nothing sound was to be had, an OSError that it cannot be stored.
     """
-    from torchvision.datasets import MNIST  # here, because importing it takes a second or two
+    try:
+        from torchvision.datasets import MNIST  # here, because importing it takes a second or two
+    except (ImportError, RuntimeError) as error:  # it goes with another torch, or lacks a library
+        raise DownloadError(f"torchvision cannot be imported: {error}") from error
 
     mirrors = _answering(MNIST.mirrors, MNIST.resources[0][0])
     if not mirrors:

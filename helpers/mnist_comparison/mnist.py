@@ -89,9 +89,9 @@ def load(folder: str | os.PathLike[str] | None = None, *, allow_download: bool =
     cannot be stored, or that only the stand-in is left while MNIST_REQUIRE_REAL is set, but not 0.
     """
     if named := os.environ.get("MNIST_DIR"):
-        place = Path(named).expanduser()
-        if not place.is_dir():
-            raise MnistError(f"MNIST_DIR is {place}, which is no folder: correct it or unset it.")
+        place = Path(os.path.expanduser(named))
+        if not os.path.isdir(place):  # Path.is_dir raises in a folder that may not be entered
+            raise MnistError(f"MNIST_DIR is {place}, no folder to be seen: correct it or unset it.")
         if missing := _missing(place):
             raise MnistError(
                 f"MNIST_DIR is {place}, where {', '.join(missing)} (plain or .gz) cannot be found: "

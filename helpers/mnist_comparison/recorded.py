@@ -101,7 +101,8 @@ def kept(*depends: Any) -> Callable[[Callable], Callable[..., NDArray[np.float64
                 return np.asarray(function(*args, **options), float)
             for each in filter(callable, (function, *depends)):
                 _sources[each.__name__] = hashlib.sha256(_text(each).encode()).hexdigest()
-            parts = [FORMAT, *map(_text, (function, *depends, *args, options))]
+            named = ", ".join(f"{name!r}: {_text(value)}" for name, value in options.items())
+            parts = [FORMAT, *map(_text, (function, *depends, *args)), f"{{{named}}}"]
             digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
             path = data_folder() / "runs" / f"{function.__name__}-{digest[:16]}.npy"
             asked[path.name] = None

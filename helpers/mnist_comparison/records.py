@@ -5,6 +5,7 @@ import io
 import json
 import os
 import tempfile
+import tokenize
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
@@ -22,6 +23,12 @@ from helpers.training import History
 
 T = TypeVar("T")
 FORMAT = 2  # raised by hand when training or its record changes: records of before do not count
+# zipfile raises RuntimeError for damage that looks like encryption or an unknown version; NumPy
+# parses an array's header as Python.
+DAMAGE = (
+    *(OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile),
+    *(SyntaxError, tokenize.TokenError),
+)
 CHANCE = 0.2  # guessing one of ten digits is right about once in ten times; twice that
 
 
@@ -177,8 +184,7 @@ def load(path: Path, read: Callable[[bytes], T]) -> T | None:
         return None
     try:
         return read(content)
-    # zipfile raises RuntimeError for damage that looks like encryption or an unknown version.
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         print(f"{path.name} is damaged ({error}) and will be trained again")
         return None
 

@@ -73,7 +73,7 @@ def trained(
     specs = sorted(specs, key=lambda spec: spec.lr)  # long runs first, those that break off last
     pending: dict[futures.Future[Run], int] = {}
     try:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # Windows: in use
             counts = Path(folder) / "epochs"
             np.zeros(len(specs), np.int32).tofile(counts)
             for k, spec in enumerate(specs):

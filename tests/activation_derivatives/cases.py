@@ -57,6 +57,17 @@ RIGHT = {
         "ax.set(xlabel='z', title=f'{name} and its slope')\nax.figure.legend()\nreturn ax",
         "ax.plot(z, value, 'k-')\nax.plot(z, slope, 'k--')\nax.text(z[-1], value[-1], 'f')\n"
         "ax.text(z[-1], slope[-1], \"f'\")\nax.set(xlabel='z', title=name)\nreturn ax",
+        "from matplotlib.patches import Patch\n"
+        "ax.plot(z, value, 'C0-')\nax.plot(z, slope, 'C1--')\n"
+        "ax.legend(handles=[Patch(color='C0', label='f'), Patch(color='C1', label='slope')])\n"
+        "ax.set(xlabel='z', title=name)\nreturn ax",
+        "ax.scatter(z, value, facecolors='none', edgecolors='C0', label='f')\n"
+        "ax.errorbar(z, slope, linestyle='--', label='slope')\nax.legend()\n"
+        "ax.set(xlabel='z', title=name)\nreturn ax",
+        "ax.fill_between(z, value, alpha=0.2, label='area')\nax.plot(z, value, 'k-')\n"
+        "ax.plot(z, slope, 'k--')\nax.text(z[-1], value[-1], 'f')\n"
+        "ax.text(z[-1], slope[-1], \"f'\")\n"
+        "ax.legend()\nax.set(xlabel='z', title=name)\nreturn ax",
         "from helpers.plotting import label_lines\ndef plot_unit(ax, z, value, slope, name):\n"
         "    for y, style, label in ((value, 'k-', 'f'), (slope, 'k--', 'slope')):\n"
         "        ax.plot(z, y, style, label=label)\n"

@@ -111,7 +111,7 @@ def test_the_digest_is_that_of_the_content_not_of_the_packing(contents, folder, 
     ("harm", "told"),
     [
         (lambda folder: (folder / LABELS).unlink(), f"MNIST_DIR is .*{LABELS} .*add what is miss"),
-        (shutil.rmtree, "MNIST_DIR is .*sound, which is no folder: correct it or unset it"),
+        (shutil.rmtree, "MNIST_DIR is .*sound, no folder to be seen: correct it or unset it"),
         (lambda folder: (folder / LABELS).write_bytes(b""), f"{LABELS} is truncated or altered"),
     ],
 )

@@ -181,6 +181,15 @@ def test_a_result_depends_on_what_it_is_made_from(made, tmp_path, depends):
     assert len(list(tmp_path.glob("runs/number-*.npy"))) == 2
 
 
+def test_a_result_depends_on_what_is_passed_by_name(made):
+    @kept()
+    def scale(data):
+        return data.scale
+
+    found = [scale(data=data) for data in (examples(), replace(examples(), scale=2.0))]
+    assert found == [1, 2]
+
+
 def test_a_damaged_result_is_computed_again_with_a_notice(made, tmp_path, capsys):
     @kept()
     def number():

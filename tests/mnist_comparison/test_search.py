@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+import zipfile
 from concurrent import futures
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from dataclasses import replace
@@ -154,10 +155,20 @@ def locked(content, other):
     return content[:place] + b"\1" + content[place + 1 :]
 
 
+def opened(content, other):
+    """Leave the bracket open in an array's header, which NumPy reads as Python."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(file, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b"}", b" ", 1))
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
         (lambda content, other: content[: len(content) // 2], ""),
+        (opened, ""),
         (lambda content, other: content[:600] + bytes([content[600] ^ 255]) + content[601:], ""),
         (lambda content, other: b"", ""),
         (lambda content, other: other, "it belongs to another run"),

@@ -242,11 +242,29 @@ def test_the_report_names_mistakes_and_what_they_come_from():
     assert report.unnamed(said) == "mish: expected …, received nan"
 
 
-def test_an_empty_course_has_an_empty_report(tmp_path, capsys):
+def test_nothing_in_a_shown_answer_tells_whose_it_is():
+    source = '"""Jane Doe"""\nasync def f(z):\n    """By Jane."""\n    return z  # Jane\n'
+    assert report.shown(source) == "async def f(z):\n    return z"
+    assert report.shown("x = 1\0") == report.shown("deff f(") == "(not Python: left out)"
+
+
+def test_an_empty_course_has_an_empty_report_by_its_own_gradebook(tmp_path, capsys):
     made_up.fill(tmp_path, 0, NAME)
     assert report.main([str(tmp_path)]) == 1
     assert grade.main([str(tmp_path), NAME, "--unsafe"]) == 0
+    with open(tmp_path / "nbgrader_config.py", "a", encoding="utf-8") as file:
+        file.write(f"c.CourseDirectory.db_url = 'sqlite:///{tmp_path}/own.db'\n")
+    (tmp_path / "gradebook.db").unlink()
     assert "Nothing has been graded yet" in report.write(tmp_path, NAME).read_text()
+    assert (tmp_path / "own.db").exists() and not (tmp_path / "gradebook.db").exists()
+    (tmp_path / "nbgrader_config.py").write_text("c = get_config()\n")
+    assert report.main([str(tmp_path)]) == 2
+    assert "add this line" in capsys.readouterr().err
+
+
+def test_files_that_hide_a_module_are_known_without_their_metadata():
+    names = {"helpers.py", "random.py", "numpy.py", "matplotlib.py", "nbformat.py", "zmq.py"}
+    assert names <= set(repair.shadows())
 
 
 def test_without_a_sandbox_nothing_runs(tmp_path, monkeypatch, capsys):

@@ -8,9 +8,10 @@ The submitted file is left as it is; what was done stands on top of the autograd
 
 import ast
 import builtins
-import importlib.metadata
+import pkgutil
 import re
 import sys
+import sysconfig
 from collections import Counter
 from collections.abc import Iterable
 from difflib import SequenceMatcher
@@ -41,7 +42,9 @@ DEFINED = re.compile(r"^(?:def|class) +(\w+)|^(\w+) *=(?!=)", re.M)
 
 def shadows() -> list[str]:
     """Return the files that are left aside: they would be imported in the place of a module."""
-    names = {"helpers", *sys.stdlib_module_names, *importlib.metadata.packages_distributions()}
+    homes = [sysconfig.get_path(name) for name in ("purelib", "platlib")]
+    installed = {module.name for module in pkgutil.iter_modules(homes)}
+    names = {"helpers", *sys.stdlib_module_names, *installed}
     return ["helpers", *(f"{name}.py" for name in sorted(names))]
 
 

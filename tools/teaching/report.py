@@ -28,6 +28,7 @@ from helpers.differences import State
 from helpers.palette import GREEN, GREY, OCHRE
 from helpers.verdict import COLORS
 from tools.teaching import repair
+from tools.teaching.grade import GradingError, configured
 
 CALL = re.compile(r"^from helpers\.(\w+) import check$.*?^check\.(\w+)\(([\w, ]+)", re.M | re.S)
 WORDS = {
@@ -114,10 +115,11 @@ def shown(source: str) -> str:
     """Return an answer without what may tell whose it is: comments and docstrings."""
     try:
         tree = ast.parse(source)
-    except SyntaxError:
+    except (SyntaxError, ValueError):  # before Python 3.12 a NUL was the latter
         return "(not Python: left out)"
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
+        documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        if isinstance(node, documented) and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
     return ast.unparse(tree)
 
@@ -148,7 +150,7 @@ class Notebook:
 def gathered(course: Path, assignment: str) -> list[Notebook]:
     """Return what the class made of each notebook of an assignment."""
     notebooks = []
-    with Gradebook(f"sqlite:///{(course.resolve() / 'gradebook.db').as_posix()}") as book:
+    with Gradebook(configured(course).CourseDirectory.db_url) as book:
         for path in sorted((course / "release" / assignment).glob("*.ipynb")):
             found = _empty(path)
             for folder in sorted((course / "submitted").glob(f"*/{assignment}")):
@@ -361,14 +363,18 @@ def write(course: Path, assignment: str, names: bool = False) -> Path:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the reports of a course; return 1 where it has no released assignment."""
+    """Write a course's reports; return 1 without a released assignment, 2 with wrong settings."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("course", type=Path, help="the course's folder")
     parser.add_argument("--names", action="store_true", help="name the students")
     options = parser.parse_args(arguments)
     assignments = sorted(path.name for path in (options.course / "release").glob("*"))
-    for assignment in assignments:
-        print(write(options.course, assignment, options.names))
+    try:
+        for assignment in assignments:
+            print(write(options.course, assignment, options.names))
+    except GradingError as error:
+        print(error, file=sys.stderr)
+        return 2
     if not assignments:
         print(f"{options.course} has no released assignment", file=sys.stderr)
     return 0 if assignments else 1

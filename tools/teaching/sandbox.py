@@ -43,7 +43,7 @@ def _visible() -> list[Path]:
         found = [path for path in (project / "data").glob("*") if path.name != "runs"]
         paths += [project / "pyproject.toml", *found]
     if folder := os.environ.get("MNIST_DIR"):
-        paths.append(Path(folder).resolve())
+        paths.append(Path(folder).expanduser().resolve())
     return [path for path in paths if path.exists()]
 
 
@@ -87,7 +87,7 @@ def walls(folder: Path, work: Path) -> list[str]:
     inside |= {"PYTHONPATH": str(_helpers().parent), "NBGRADER_EXECUTION": "autograde"}
     inside |= {"OPENBLAS_NUM_THREADS": "1"}
     if "MNIST_DIR" in os.environ:
-        inside["MNIST_DIR"] = str(Path(os.environ["MNIST_DIR"]).resolve())
+        inside["MNIST_DIR"] = str(Path(os.environ["MNIST_DIR"]).expanduser().resolve())
     for name, value in inside.items():
         command += ["--setenv", name, value]
     command += ["--chdir", str(work), "--"]
