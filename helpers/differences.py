@@ -117,6 +117,8 @@ def _unequal(received: Any, expected: Sequence[NDArray], rtol: float, atol: floa
     wanted, got = expected[0][index], value[index]
     choices = " or ".join(dict.fromkeys(apart(e[index], got)[0] for e in expected))
     said = f"expected {choices}, received {apart(wanted, got)[1]}"
+    if np.isnan(got):
+        said += "\n(nan comes of inf/inf, inf - inf or 0/0, or of a root or logarithm below 0)"
     if value.dtype == np.float32 and np.isclose(got, wanted, rtol=1e-4):
         said += " (float32 keeps 7 digits; compute in float64)"
     return Fault(State.WRONG, said, index, value.shape)

@@ -86,12 +86,6 @@ def _given(rng: Generator, array: Callable[[Generator], NDArray], *more: float) 
     return Given((z, *more), said=said, note=note)
 
 
-NAN = (
-    "If a result is nan, one infinite number was divided by, or taken from, another; "
-    "see 'A sigmoid that survives ±1000'."
-)
-
-
 def _unit(
     name: str,
     mistakes: dict,
@@ -99,6 +93,7 @@ def _unit(
     more: tuple = (),
     forbidden: tuple = (),
     near: tuple[float, float] = (1e-6, 1e-9),
+    single: tuple[float, float] = (1e-4, 2e-6),
 ) -> Task:
     """Return the task of a function in `activations`; `more` are values of a second argument."""
     rows = [(), *zip(more)]
@@ -107,12 +102,11 @@ def _unit(
         {kind: each(_given, *((array, *row) for row in rows)) for kind, array in ARRAYS.items()},
         mistakes,
         near=near,
-        single=(1e-4, 2e-6),
+        single=single,
         elementwise=True,
         silent=True,
         forbidden=((activations, name), *forbidden),
         name=name,
-        hint="" if right else NAN,  # units with a kink have no exponentials
     )
 
 
@@ -120,6 +114,7 @@ RELU: dict[str, Unit] = {
     "This is ReLU itself, not its slope.": activations.relu,
     "This is the sign of z: for negative z the slope is 0, not -1.": np.sign,
     "The two sides are swapped.": lambda z: (z < 0) * 1.0,
+    "The two sides are swapped; for z > 0 the slope is 1.": lambda z: (z <= 0) * 1.0,
     "For negative z ReLU is flat; this is LeakyReLU's slope.": activations.leaky_relu_derivative,
     "At z = 0 take the slope of one side, 0 or 1, not their mean.": lambda z: (1 + np.sign(z)) / 2,
 }
@@ -135,7 +130,9 @@ SIGMOID: dict[str, Unit] = {
     "For negative z the numerator is e^-|z|, not 1.": lambda z: s(np.abs(z)),
     "For z ≥ 0 the numerator is 1, not e^-|z|.": lambda z: s(-np.abs(z)),
 }
-sigmoid = checklist.exercise("2.4 Stable sigmoid", _unit("sigmoid", SIGMOID, near=(1e-9, 1e-9)))
+sigmoid = checklist.exercise(
+    "2.4 Stable sigmoid", _unit("sigmoid", SIGMOID, near=(1e-9, 1e-9), single=(1e-6, 1e-6))
+)
 
 SIGMOID_SLOPE: dict[str, Unit] = {
     "This is z(1 - z): put the value s(z) in place of z.": lambda z: z * (1 - z),
@@ -143,6 +140,7 @@ SIGMOID_SLOPE: dict[str, Unit] = {
     "This is 1 - s, or e^-z/(1 + e^-z); the factor s is missing.": lambda z: s(-z),
     "This is 1 - s², the rule for tanh.": lambda z: 1 - s(z) ** 2,
     "This is s·s; the second factor is 1 - s.": lambda z: s(z) ** 2,
+    "The sign is wrong: two minus signs cancel.": lambda z: -s(z) * s(-z),
 }
 sigmoid_derivative = checklist.exercise(
     "2.5 Slope of the sigmoid", _unit("sigmoid_derivative", SIGMOID_SLOPE)
@@ -199,6 +197,9 @@ LEAKY: dict[str, Unit] = {
     "For negative z this is 0, ReLU's slope; LeakyReLU's is α.": _below(lambda z, alpha: 0),
     "For negative z this is αz; the slope of αz is α.": _below(lambda z, alpha: alpha * z),
     "The two sides are swapped.": lambda z, alpha=0.01: np.where(z > 0, alpha, 1.0),
+    "The two sides are swapped; for z > 0 the slope is 1.": (
+        lambda z, alpha=0.01: np.where(z >= 0, alpha, 1.0)
+    ),
     "Use the argument alpha, not 0.01.": _below(lambda z, alpha: 0.01),
 }
 RIGHT_AT_ZERO = _below(lambda z, alpha: alpha), lambda z, alpha=0.01: np.where(z >= 0, 1.0, alpha)
@@ -236,7 +237,7 @@ mish = checklist.exercise(
 )
 
 
-SLOPE_LIKE = re.compile(r"'|′|prime|deriv|slope|gradient|\\frac|d\w*/d", re.I)
+SLOPE_LIKE = re.compile(r"'(?!s\b)|′|prime|deriv|slope|gradient|\\frac|d\w*/d", re.I)
 
 
 def _curves(f: Callable[[NDArray], NDArray], df: Callable[[NDArray], NDArray], name: str) -> Kind:

@@ -141,7 +141,9 @@ def _passes(call: Callable, answer: Callable, given: Given) -> dict[str, Any]:
         return kept
 
     value = call(run, *given.args, **given.kwargs)
-    gradients = (returned[0],) if isinstance(returned[0], Tensor) else returned[0]
+    gradients = returned[0] if isinstance(returned[0], tuple) else (returned[0],)
+    if others := [_look(g) for g in gradients if not isinstance(g, Tensor)]:
+        malformed(f"backward returned {others[0]}; PyTorch takes a tensor, or several: return a, b")
     return {"forward": value, **by_name(gradients, *names)}
 
 

@@ -125,6 +125,7 @@ log_variance = checklist.exercise(
     each(_model, *MODELS),
     LOG_MISTAKES,
     near=(1e-6, 1e-6),
+    hint="Take each number's logarithm, then multiply and add: any product may leave the range.",
     forbidden=[(gradients, "log10_variance")],
 )
 
@@ -233,6 +234,9 @@ SAMPLE_MISTAKES = {
     "Every layer has weights of its own; here all have the same.": _sampler("the same W"),
     "Every layer has slopes of its own; here all have the same.": _sampler("the same D"),
     "Every unit has a slope of its own; here one number is a layer's.": _sampler("one a layer"),
+    "The topmost slopes have no weight matrix: L − l of these, one more of those.": (
+        _sampler("no D on top", layers=1)
+    ),
     "The output gradient's deviation is missing.": _sampler(output=1),
     "The activation's deviation is missing.": _sampler(activation=1),
 }
@@ -262,6 +266,12 @@ def _magnitudes(
     return Given((values.reshape(shape).astype(dtype),), said=said)
 
 
+WHERE = (
+    *("centre of the histogram of log10 |g|", "spread of the histogram of log10 |g|"),
+    *("its left end", "its right end"),
+)
+
+
 def _seen(call: Callable, answer: Callable, given: Given) -> dict[str, Any]:
     """Return what a reader sees of the histogram, as exact as its bins are narrow."""
     gradient = given.args[0]
@@ -282,15 +292,16 @@ def _seen(call: Callable, answer: Callable, given: Given) -> dict[str, Any]:
     bin_width = gaps.min() if gaps.size else 0.0  # a single bar shows nothing
     center = np.average(x, weights=heights)
     spread = np.sqrt(np.average((x - center) ** 2, weights=heights))
-    logs = np.log10(np.abs(gradient[gradient != 0].astype(np.float64)))
     seen: dict[str, Any] = {"scale of the x-axis": ax.get_xscale()}
-    for name, value, exact, slack in (
-        ("centre of the histogram of log10 |g|", center, logs.mean(), 0.8),
-        ("spread of the histogram of log10 |g|", spread, logs.std(), 0.8),
-        ("its left end", x.min() - bin_width / 2, logs.min(), 1.1),
-        ("its right end", x.max() + bin_width / 2, logs.max(), 1.1),
-    ):
-        seen[name] = float(exact if abs(value - exact) <= slack * bin_width else value)
+    measured = center, spread, x.min() - bin_width / 2, x.max() + bin_width / 2
+    g = gradient[gradient != 0].astype(np.float64)
+    for values in (*HISTOGRAM_MISTAKES.values(), lambda g: np.log10(np.abs(g))):
+        v = values(g)
+        exact = v.mean(), v.std(), v.min(), v.max()
+        near = np.abs(np.subtract(measured, exact)) <= bin_width * np.array([0.8, 0.8, 1.1, 1.1])
+        if near.all():
+            break
+    seen |= zip(WHERE, np.where(near, exact, measured).tolist(), strict=True)
     for used in (figure, other):
         plt.close(used)
     label, title, zeros = ax.get_xlabel(), drawn.title(ax), str(np.sum(gradient == 0))
@@ -390,6 +401,7 @@ def _accumulated(network: nn.Module, inputs: Tensor, targets: Tensor) -> NDArray
 
 SIZE_MISTAKES = {
     "First the absolute value, then the mean: signs cancel.": _sizes(lambda g: g.mean()),
+    "Take |·| before the mean, not after it: signs cancel.": _sizes(lambda g: g.mean().abs()),
     "That is the sum over the weights; the mean is asked for.": _sizes(lambda g: g.abs().sum()),
     "That is the norm; the mean absolute entry is asked for.": _sizes(lambda g: g.norm()),
     "That is the mean square; |g| is asked for.": _sizes(lambda g: g.square().mean()),
@@ -431,21 +443,25 @@ def _fans(rng: Generator, fan_in: int, fan_out: int) -> Given:
     return named(_seed(rng), fan_in=fan_in, fan_out=fan_out)
 
 
+MOMENTS = (
+    *("the mean, over the standard deviation", "the variance, times (n_in + n_out)"),
+    *("the fourth moment, over the squared variance", "the correlation of neighbouring entries"),
+)
+
+
 def _moments(call: Callable, answer: Callable, given: Given) -> dict[str, float]:
     """Return what shows the law of the entries, in many matrices."""
+    if exact := getattr(answer, "moments", None):
+        return exact
     fan_in, fan_out, _ = given.args
     weights = _draws(call, answer, given, (fan_out, fan_in), 80_000 // (fan_in * fan_out))
     mean, std = weights.mean(), max(weights.std(), 1e-300)
     z = (weights - mean) / std
     swapped = (np.moveaxis(z, axis, 0) for axis in range(3) if z.shape[axis] > 1)
     neighbours = [np.mean(along[1:] * along[:-1]) for along in swapped]
-    found = {
-        "the mean, over the standard deviation": mean / std,
-        "the variance, times (n_in + n_out)": std**2 * (fan_in + fan_out),
-        "the fourth moment, over the squared variance": np.mean(np.square(z * z)),
-        "the correlation of neighbouring entries": max(neighbours, key=abs),
-    }
-    return {name: round(float(value), 2) + 0.0 for name, value in found.items()}
+    fourth = np.mean(np.square(z * z))
+    found = mean / std, std**2 * (fan_in + fan_out), fourth, max(neighbours, key=abs)
+    return {name: round(float(v), 2) + 0.0 for name, v in zip(MOMENTS, found, strict=True)}
 
 
 FANS = (150, 250), (350, 45), (2, 5), (9, 9)
@@ -472,10 +488,16 @@ def _initialiser(name: str, c: int) -> Task:
     mistakes["This is the variance of the other initialisation."] = _weights(normal, 6 - c)
     other = "uniform; normal" if normal else "normal; uniform"
     mistakes[f"These entries are {other} ones are asked for."] = _weights(not normal, c)
+    if c == 4:
+        said = "The variance doubles from Xavier's, so the deviation grows by √2, not by 2."
+        mistakes[said] = _weights(normal, 2 * c)
     if not normal:
         mistakes["The entries run from 0 upwards, not from −h to h."] = _weights(False, c, low=0)
+    reference: Any = _weights(normal, c)
+    law = 0.0, float(c), 3.0 if normal else 1.8, 0.0
+    reference.moments = dict(zip(MOMENTS, law, strict=True))
     return Task(
-        _weights(normal, c),
+        reference,
         each(_fans, *FANS),
         mistakes,
         observe=_moments,
@@ -588,6 +610,7 @@ SQUARES = {
     "Take the mean of the squares, not the mean's square.": _squares(of=lambda a: a.mean() ** 2),
     "The mean of a² is asked for, not a's variance: ReLU's mean is not 0.": _squares(of=np.var),
     "The gain is missing.": _squares(lambda g, last: last),
+    "The gain belongs under the root, too.": _squares(lambda g, last: g**2 * last),
     "Each layer starts from the last one's mean square.": _squares(lambda g, last: g),
     "The input's mean square, 1, comes first.": lambda *given: _squares()(*given)[1:],
     "There are depth + 1 numbers; here is one more.": _squares(extra=1),

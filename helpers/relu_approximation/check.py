@@ -173,6 +173,7 @@ def _among(*places: str, size: Callable = np.abs) -> Callable:
             "breakpoints": at_ends[1:-1],
             "vertices": tops[on],
             "off their piece": tops[~on],
+            "everywhere": vertices**2 - net(vertices),
             "outside": bends**2 - net(bends),
         }
         found = np.concatenate([left_over[place] for place in places])
@@ -198,11 +199,12 @@ exact_error = _exercise(
         "This is the largest ŷ(x) − x², without |·|.": _among("ends", "vertices", size=np.negative),
         "Breakpoints outside [0, 1] do not count.": _among("ends", "vertices", "outside"),
         "A vertex counts on its piece only.": _among("ends", "vertices", "off their piece"),
+        "A vertex counts only where it lies on its own piece.": _among("ends", "everywhere"),
     },
     near=(2e-8, 2e-8),
     forbidden=((nets, "sup_error"),),
     hint="Candidates: 0, 1, breakpoints between them, and each piece's vertex if it lies on it.\n"
-    "A grid will not do: what it finds is close, but too small.",
+    "(The largest value on a grid is close to it, but too small.)",
 )
 
 

@@ -57,6 +57,9 @@ RIGHT = {
         "ax.set(xlabel='z', title=f'{name} and its slope')\nax.figure.legend()\nreturn ax",
         "ax.plot(z, value, 'k-')\nax.plot(z, slope, 'k--')\nax.text(z[-1], value[-1], 'f')\n"
         "ax.text(z[-1], slope[-1], \"f'\")\nax.set(xlabel='z', title=name)\nreturn ax",
+        "ax.plot(z, value, label=f\"the unit's value f(z), {name}'s curve\")\n"
+        "ax.plot(z, slope, '--', label='df, its rate of change')\nax.legend()\n"
+        "ax.set(xlabel='z', title=name)\nreturn ax",
         "from matplotlib.patches import Patch\n"
         "ax.plot(z, value, 'C0-')\nax.plot(z, slope, 'C1--')\n"
         "ax.legend(handles=[Patch(color='C0', label='f'), Patch(color='C1', label='slope')])\n"
@@ -131,6 +134,8 @@ WRONG = {
         ("return np.where(z >= 0, 1 / (1 + np.exp(-z)), np.exp(z) / (1 + np.exp(z)))",
          "np.where computes both"),
         ("return 1 / (1 + np.exp(-np.clip(z, -20, 20)))", "for input"),
+        ("s = np.exp(np.minimum(z, 0)) / (1 + np.exp(-np.abs(z)))\n"
+         "return s * (1 + 2e-5 * (z.dtype == np.float32))", "in float32: expected"),
         ("return activations.sigmoid(z)", "it uses activations.sigmoid"),
         ("return 0.5 * (1 + np.tanh(0.5 * z.astype(np.float32)))", "for input"),
         ("t = 0.5 * (1 + np.tanh(0.5 * z))\n"

@@ -141,11 +141,14 @@ WRONG = {
          "        np.full(L - 1, min(c ** (L - 2), top)))", "expected "),
         ("l = np.arange(1, L)\nreturn c ** np.arange(L), c ** (L-1-l), np.full(L-1, c ** (L-2))",
          "A norm is never negative"),
+        ("c, l = abs(c), np.arange(1, L)\nreturn c ** np.arange(L), c ** (L-1.0-l), c ** (L-1.0-l)",
+         "The last is ‖δ⁽ˡ⁾‖ alone"),
         ("c = max(1, abs(c))\nl = np.arange(1, L)\n"
          "return c ** np.arange(L), c ** (L-1-l), np.full(L-1, c ** (L-2))", ""),
     ],
     "regularised_loss": [
-        (LOSS + "return losses.mean() + decay * sum((W**2).sum().item() for W in weights)", ""),
+        (LOSS + "return losses.mean() + decay * sum((W**2).sum().item() for W in weights)",
+         "no gradient flows to the weights"),
         (LOSS + "return losses.mean().item() + decay * sum((W**2).sum().item() for W in weights)",
          "no gradient flows"),
         (LOSS + "return losses.mean() + decay * sum((W**2).sum() for W in weights[:2])", ""),

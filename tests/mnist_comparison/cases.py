@@ -207,7 +207,8 @@ WRONG = {
         (swish(by_beta="(g * i * z).sum(0)"), "a table"),
         (swish(by_beta="(g * i * beta * z / beta).sum()"), "received nan"),
         (swish(by_beta="(g * i * z).sum().reshape(1)"), "received shape (1,)"),
-        (swish(by_beta="None"), "gradient for β: expected numbers"),
+        (swish(by_beta="None"), "an object of type NoneType"),
+        (swish(by_beta="(g * i * z).sum().item()"), "backward returned an object of type float"),
         (swish(by_beta=""), "expected (backward's gradient for z, backward's"),
         (swish()
          .replace("ctx.save_for_backward(z, beta)", "Swish.beta = beta; ctx.save_for_backward(z)")

@@ -265,6 +265,8 @@ WRONG = {
         (draw("ax.hist(logs[1:], bins=60)"), "its left end"),
         (draw("ax.hist(logs, bins=np.linspace(-20, 5, 60))"), "magnitudes around 1e+12"),
         (draw("ax.hist(logs, bins=1)"), ""),
+        (draw("ax.hist(np.log(v[v > 0]))"), "These are natural logarithms"),
+        (draw("ax.hist(np.log10(v[v > 0] ** 2))"), "The squares are drawn"),
         (draw("ax.hist(logs, bins=60); ax.set_xlim(-12, 0)"), "its left end"),
         (draw("ax.hist(logs, bins=60, color='white')"), "nothing is drawn"),
         (draw("ax.hist(np.log10(v[v > 0].astype(np.float32)), bins=60)"), ""),

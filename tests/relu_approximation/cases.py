@@ -130,7 +130,7 @@ WRONG = {
         ("return best_net(2)", "it uses"),
     ],
     "exact_error": [
-        (GRID.format(points=1001, more=""), "A grid will not do"),
+        (GRID.format(points=1001, more=""), "largest value on a grid"),
         (GRID.format(points=1001, more="w = W1[:, 0]; p = -b1[w != 0] / w[w != 0]; "
                      "x = np.append(x, p[(p > 0) & (p < 1)])"), "for a net with"),
         (SUP.replace("for p, q in zip(ends, ends[1:])", "for p, q in zip(ends[1:], ends[2:])"), ""),
