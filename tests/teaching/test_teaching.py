@@ -4,6 +4,8 @@ import copy
 import csv
 import html
 import socket
+from concurrent.futures import BrokenExecutor
+from unittest.mock import Mock
 
 import nbformat
 import pytest
@@ -265,6 +267,14 @@ def test_an_empty_course_has_an_empty_report_by_its_own_gradebook(tmp_path, caps
 def test_files_that_hide_a_module_are_known_without_their_metadata():
     names = {"helpers.py", "random.py", "numpy.py", "matplotlib.py", "nbformat.py", "zmq.py"}
     assert names <= set(repair.shadows())
+
+
+def test_a_process_that_dies_ends_in_a_sentence(tmp_path, monkeypatch, capsys):
+    made_up.fill(tmp_path, 0, NAME)
+    (tmp_path / "release" / NAME).mkdir(parents=True)
+    monkeypatch.setattr(grade.ProcessPoolExecutor, "map", Mock(side_effect=BrokenExecutor))
+    assert grade.main([str(tmp_path), NAME, "--unsafe"]) == 2
+    assert "run this again, with ARGS=--jobs=1" in capsys.readouterr().err
 
 
 def test_without_a_sandbox_nothing_runs(tmp_path, monkeypatch, capsys):

@@ -11,7 +11,7 @@ import multiprocessing
 import re
 import sys
 import warnings
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -109,7 +109,7 @@ def grade(
     """Grade each submission that has no grades yet, or all `again`; return what became of each.
 
     Raises:
-        GradingError: there is nothing to grade by, or nbgrader cannot release it.
+        GradingError: there is nothing to grade by, nbgrader cannot release it, or a process died.
     """
     source = sorted((course / "source" / assignment).glob("*.ipynb"))
     if not source:
@@ -122,11 +122,18 @@ def grade(
     folders = sorted((course / "submitted").glob(f"*/{assignment}"))
     found = [submission(folder, [path.name for path in source]) for folder in folders]
     outcomes, work = [], partial(autograded, course, assignment, unsafe, again)
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        for outcome in pool.map(work, found):
-            outcomes.append(outcome)
-            print(f"{outcome.student}: {'graded' if outcome.graded else 'NOT GRADED'}", flush=True)
-            print("".join(f"    {note}\n" for note in outcome.notes), end="", flush=True)
+    try:
+        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+            for outcome in pool.map(work, found):
+                outcomes.append(outcome)
+                said = "graded" if outcome.graded else "NOT GRADED"
+                print(f"{outcome.student}: {said}", flush=True)
+                print("".join(f"    {note}\n" for note in outcome.notes), end="", flush=True)
+    except BrokenExecutor as error:
+        raise GradingError(
+            "a process that grades ended before its work did (memory may have been short); "
+            "whoever is graded stays so: run this again, with ARGS=--jobs=1"
+        ) from error
     return outcomes
 
 
