@@ -213,7 +213,8 @@ def own_state() -> Iterator[None]:
         undo.callback(np.random.set_state, numpy)
         undo.callback(torch.set_default_dtype, dtype)
         undo.callback(torch.set_num_threads, torch.get_num_threads())
-        undo.callback(os.chdir, os.getcwd())
+        with contextlib.suppress(OSError):  # the working folder may be gone
+            undo.callback(os.chdir, os.getcwd())
         undo.callback(sys.setrecursionlimit, sys.getrecursionlimit())
         undo.callback(lambda: list(map(plt.close, set(plt.get_fignums()) - figures)))
         if shell := get_ipython():  # where exit() would end the kernel

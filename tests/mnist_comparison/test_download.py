@@ -13,6 +13,7 @@ import os
 import shutil
 import socket
 import struct
+import sys
 import tempfile
 import threading
 import time
@@ -119,6 +120,20 @@ def test_mnist_dir_that_is_wrong(folder, monkeypatch, harm, told):
     harm(folder)
     monkeypatch.setenv("MNIST_DIR", str(folder))
     with pytest.raises(mnist.MnistError, match=told):
+        mnist.load()
+
+
+@needs_modes
+def test_mnist_dir_that_may_not_be_looked_at(monkeypatch):
+    with tempfile.TemporaryDirectory() as place:  # 0700, another user's
+        monkeypatch.setenv("MNIST_DIR", f"{place}/mnist")
+        with unprivileged(), pytest.raises(mnist.MnistError, match="no folder to be seen"):
+            mnist.load()
+
+
+def test_mnist_dir_of_a_user_that_is_not_there(monkeypatch):
+    monkeypatch.setenv("MNIST_DIR", "~nobody-of-that-name/mnist")
+    with pytest.raises(mnist.MnistError, match="no folder to be seen"):
         mnist.load()
 
 
@@ -265,6 +280,12 @@ def test_without_network_the_stand_in_is_announced(tmp_path, offer, capsys):
     assert told.startswith("Digits drawn from fonts stand in for MNIST (none of the 1 servers")
     assert "set MNIST_DIR" in told and told.count("\n") == 1
     assert not (tmp_path / "data").exists()
+
+
+def test_without_a_working_torchvision_the_stand_in_is_announced(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "torchvision.datasets", None)
+    assert not mnist.load(tmp_path).is_real
+    assert "torchvision cannot be imported" in capsys.readouterr().out
 
 
 def test_without_network_it_is_an_error_where_mnist_is_required(tmp_path, offer, monkeypatch):

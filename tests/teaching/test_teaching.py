@@ -269,6 +269,16 @@ def test_files_that_hide_a_module_are_known_without_their_metadata():
     assert names <= set(repair.shadows())
 
 
+def test_the_sandbox_knows_whose_home_mnist_lies_in(tmp_path, monkeypatch):
+    for name in ("mnist", "work"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MNIST_DIR", "~/mnist")
+    command = sandbox.walls(tmp_path / "sockets", tmp_path / "work")
+    assert command.count(str(tmp_path / "mnist")) == 3  # bound to itself, and handed on
+    assert "~" not in " ".join(command)
+
+
 def test_a_process_that_dies_ends_in_a_sentence(tmp_path, monkeypatch, capsys):
     made_up.fill(tmp_path, 0, NAME)
     (tmp_path / "release" / NAME).mkdir(parents=True)
