@@ -67,7 +67,7 @@ def tanh(z: ArrayLike) -> NDArray:
 
 def tanh_derivative(z: ArrayLike) -> NDArray:
     """Return 1 − tanh²(z), which is 4 s(2z) (1 − s(2z)), at most 1."""
-    return 4 * sigmoid_derivative(2 * _float(z))
+    return 4 * sigmoid_derivative(2 * np.clip(_float(z), -400, 400))  # farther out it is 0
 
 
 def softplus(z: ArrayLike) -> NDArray:

@@ -180,9 +180,12 @@ def pictures(ax: Axes) -> list[NDArray]:
     found = []
     image: Any
     for image in [*ax.images, *(c for c in ax.collections if isinstance(c, QuadMesh))]:
-        if not (image.get_visible() and ax.get_visible()) or image.get_alpha() == 0:
+        alpha = image.get_alpha()
+        if not (image.get_visible() and ax.get_visible() and np.any(1 if alpha is None else alpha)):
             continue
-        array: NDArray = np.ma.filled(np.ma.asarray(image.get_array()), np.nan)
+        array: NDArray = np.ma.filled(np.ma.asarray(image.get_array(), dtype=float), np.nan)
+        if array.ndim == 3 and (array[..., :3] == array[..., :1]).all():
+            array = array[..., 0]  # a grey picture, given as a coloured one
         if image in ax.images:
             left, right, bottom, top = image.get_extent()
             rows = (top, bottom) if image.origin == "upper" else (bottom, top)
@@ -196,7 +199,8 @@ def pictures(ax: Axes) -> list[NDArray]:
             array = array[::-1]
         if (columns[1] < columns[0]) != ax.xaxis_inverted():
             array = array[:, ::-1]
-        if np.ptp(image.to_rgba(array.astype(float))[..., :3]) > 0.05 or np.ptp(array) == 0:
+        seen = image.to_rgba(array)[..., :3] if array.ndim == 2 else array
+        if np.ptp(seen) > 0.05 or np.ptp(array) == 0:
             found.append(array)
     return found
 

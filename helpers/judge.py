@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 from numpy.random import Generator
 
@@ -265,10 +266,16 @@ class Checklist:
 
 @contextlib.contextmanager
 def waits_for(*exercises: str) -> Iterator[None]:
-    """Run the cell's lines; where a stub among them is empty, say which answers they wait for."""
+    """Run the cell's lines; where a stub among them is empty, say which answers they wait for.
+
+    A figure that was begun by then is closed, not shown.
+    """
+    figures = set(plt.get_fignums())
     try:
         yield
     except NotImplementedError as error:
         if by_torch(error):
             raise
+        for begun in set(plt.get_fignums()) - figures:
+            plt.close(begun)
         print(f"○ This waits for your answer to {' and '.join(exercises)}.")

@@ -7,11 +7,12 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from matplotlib import pyplot as plt
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
 from helpers.differences import State
-from helpers.judge import Checklist, Task
+from helpers.judge import Checklist, Task, waits_for
 from helpers.plotting import contrast_on_white
 from helpers.verdict import COLORS, Verdict
 
@@ -149,6 +150,16 @@ def test_a_check_prints_remembers_and_raises_for_nbgrader(double, capsys, monkey
     monkeypatch.setitem(os.environ, "NBGRADER_EXECUTION", "autograde")
     with pytest.raises(AssertionError, match="This is the half"):
         double(written("f = lambda x: x / 2"))
+
+
+def test_what_waits_for_an_answer_says_so_and_leaves_no_figure(capsys):
+    with waits_for("exercise 0.1"):
+        plt.subplots()
+        raise NotImplementedError
+    assert plt.get_fignums() == []
+    assert capsys.readouterr().out == "○ This waits for your answer to exercise 0.1.\n"
+    with pytest.raises(NotImplementedError, match="forward"), waits_for("exercise 0.1"):
+        torch.nn.Module()(1)
 
 
 def test_progress_counts_what_is_done(capsys):

@@ -6,6 +6,7 @@ control, and EDITION=student leaves out answers and all that was computed from t
 """
 
 import argparse
+import ast
 import base64
 import dis
 import hashlib
@@ -123,12 +124,13 @@ def told_by_answers(notebook: NotebookNode) -> set[str]:
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
-        read, assigned = names(cell.source)
         solved = marked(cell, "solution")
         answer = solved or marked(cell, "grade") or "check.progress" in cell.source
-        if answer or read & tainted:
+        if answer or names(cell.source)[0] & tainted:
             told.add(cell.id)
-            tainted |= assigned if read & tainted or solved else set()
+            for statement in ast.parse(cell.source).body:  # others of the cell may need no answer
+                read, assigned = names(ast.unparse(statement))
+                tainted |= assigned if read & tainted or solved else set()
     return told
 
 

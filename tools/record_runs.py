@@ -56,7 +56,9 @@ def train(model: nn.Sequential, unit: str, lr: float, split: mnist.Split, epochs
         optimizer.zero_grad()
         if epoch in epochs:
             with torch.no_grad():
-                accuracy.append(loss_and_accuracy(model(unseen[0]), unseen[1])[1])
+                logits = model(unseen[0])
+                right = loss_and_accuracy(logits, unseen[1])[1]
+                accuracy.append(right if logits.isfinite().all() else np.nan)  # diverged
             neurons.append(passing(model, steepest, unseen[0]))
         if epoch < epochs[-1]:
             F.cross_entropy(model(x), y).backward()
@@ -83,7 +85,7 @@ def record(split: mnist.Split, epochs: tuple = EPOCHS, rates: tuple = RATES) -> 
                 run = train(model, unit, lr, split, epochs)
                 for name, values in found.items():
                     values.append(run[name])
-                print(f"{start}, {unit}, {lr}: {run['accuracy'][-1]:.3f}", flush=True)
+                print(f"{start!a}, {unit}, {lr}: {run['accuracy'][-1]:.3f}", flush=True)
     grid = len(STARTS), len(activations.UNITS), len(rates)
     arrays = {name: np.array(all_) for name, all_ in found.items()}
     arrays = {name: array.reshape(*grid, *array.shape[1:]) for name, array in arrays.items()}

@@ -86,7 +86,7 @@ def forget_damaged(venv: Path) -> list[str]:
                     or (library / path).stat().st_size == int(size)
                     for path, _, size in csv.reader(record)
                 )
-        except (OSError, ValueError):
+        except (OSError, ValueError, csv.Error):
             whole = False
         if not whole:
             damaged.append(info.name.split("-")[0])

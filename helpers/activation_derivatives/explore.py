@@ -47,6 +47,7 @@ def tangents() -> Explorer:
         options = {"beta": beta} if unit == "swish" else {}
         height, slope = (float(f(z, **options)) for f in (chosen.value, chosen.derivative))
         values, slopes = chosen.value(Z, **options), chosen.derivative(Z, **options)
+        best = chosen.derivative(Z).max() if beta else slopes.max()  # the same for every β > 0
         for line, y in ((value_line, values), (slope_line, plots.with_gaps(slopes))):
             line.set(ydata=y, color=chosen.color, linestyle=chosen.linestyle)
         left.set_ylim((-1.3, 1.3) if unit in ("sigmoid", "tanh") else (-1, 4))
@@ -57,7 +58,7 @@ def tangents() -> Explorer:
         name = chosen.label + (f" with β = {beta:g}" if unit == "swish" else "")
         return (
             f"{name} at z = {z:g}: value {height:.4g}, slope {slope:.4g}. Of a gradient that "
-            f"arrives here, {slope:.4g} times its size goes on; at best, {slopes.max():.4g} times."
+            f"arrives here, {slope:.4g} times its size goes on; at best, {best:.4g} times."
         )
 
     controls = {

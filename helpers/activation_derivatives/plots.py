@@ -209,6 +209,8 @@ def gradient_by_layer(predicted: Curves, measured: Runs) -> Axes:
 
 def balance(scales: NDArray, ratio: NDArray) -> float:
     """Return the scale where a ratio over ascending scales last rises through 1, on log axes."""
+    if ratio[-1] < 1:
+        return float("nan")
     below = np.flatnonzero(ratio < 1)[-1]
     ends = slice(below, below + 2)
     return float(np.exp(np.interp(0, np.log(ratio[ends]), np.log(scales[ends]))))

@@ -302,7 +302,7 @@ def _value_and_gradients(call: Callable, answer: Callable, given: Given) -> dict
     losses, weights, biases, decay = given.args
     leaf = partial(torch.tensor, dtype=torch.float32, requires_grad=True)
     losses, weights, biases = leaf(losses), [*map(leaf, weights)], [*map(leaf, biases)]
-    value = call(lambda: answer(losses, weights, biases, decay))
+    value = call(lambda *_: answer(losses, weights, biases, decay), *given.args)
     if not isinstance(value, torch.Tensor) or not value.requires_grad or value.ndim:
         return {"value": value, "gradients": NO_GRADIENT}
     gradients = torch.autograd.grad(value, [losses, *weights], materialize_grads=True)

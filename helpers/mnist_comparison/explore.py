@@ -103,10 +103,16 @@ def neurons(recorded: Mapping[str, NDArray]) -> Explorer:
         shut = [(layer == 0).mean(axis=1) for layer in layers]
         accuracy = recorded["accuracy"][run]
         for line, curve in zip(lines, (*shut, accuracy), strict=True):
-            line.set_ydata(curve)
+            line.set_ydata(np.where(np.isnan(accuracy), np.nan, curve))
         marker.set_xdata([epoch, epoch])
         for image, layer in zip(images, layers, strict=True):
-            image.set_data(layer[now].reshape(image.get_array().shape))
+            shown = layer[now] if np.isfinite(accuracy[now]) else np.full(len(layer[now]), np.nan)
+            image.set_data(shown.reshape(image.get_array().shape))
+        if np.isnan(accuracy[now]):
+            return (
+                f"{activations.get(unit).label} from {start}, rate {rate:g}, after {epoch} steps: "
+                "diverged, all its numbers are NaN; none of its neurons is dead or alive."
+            )
         word = "saturated" if unit in ("sigmoid", "tanh") else "dead"
         one, two = (int((layer[now] == 0).sum()) for layer in layers)
         return (

@@ -51,7 +51,10 @@ def _foretold(received: Any, given: Given) -> None:
         malformed(f"no prediction for {', '.join(missing)}")
     for name, value in PRINTED.items():
         try:
-            guess = as_array(received[name])
+            one = received[name]
+            guess = as_array(float(one) if type(one) is int else one)
+        except OverflowError:
+            malformed(f"{name}: no float is as large as this whole number")
         except Finding:
             guess = np.zeros(0)
         if guess.shape or guess.dtype.kind not in "iuf":
@@ -191,6 +194,8 @@ def _law(call: Callable, answer: Callable, given: Given) -> dict[str, Any]:
     N = given.args[2]
     repeats, scale = (600, 3) if N > 1 else (4500, 1)
     g = _draws(call, answer, given, (N, N), repeats)
+    if not g.any():
+        wrong(f"for {given}: every entry is 0")
     logs = np.log10(np.mean(g**2, axis=(1, 2)))
     logs = logs[np.isfinite(logs)]  # a float32 generator draws a 0 now and then
     found: dict[str, Any] = {

@@ -161,6 +161,11 @@ def axes_of(explorer):
     return explorer._painter._figure.axes
 
 
+def test_tangents_knows_the_best_slope_even_out_of_sight(one_tangents):
+    one_tangents.set(unit="swish", z=0, beta=0.1)
+    assert "at best, 1.1 times" in one_tangents.sentence
+
+
 def test_tangents_starts_with_a_saturated_sigmoid():
     explorer = explore.tangents()
     assert "Sigmoid at z = 4: value 0.982, slope 0.01766" in explorer.sentence

@@ -153,6 +153,7 @@ WRONG = {
          "no gradient flows"),
         (LOSS + "return losses.mean() + decay * sum((W**2).sum() for W in weights[:2])", ""),
         (LOSS + "return losses.mean() + decay * sum((W**2).mean() for W in weights)", ""),
+        (LOSS + "losses.mean()", "is a `return` missing? Called with ["),
         (LOSS + "return losses.detach().mean() + decay * sum((W.detach()**2).sum() for W in "
          "weights)", "no gradient flows"),
     ],

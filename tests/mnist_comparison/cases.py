@@ -112,10 +112,13 @@ CUT = "cut = used - used // 5"
 STABLE = """e = torch.exp(-z.abs()); top = torch.where(z >= 0, 1 + 2 * e, e * (e + 2))
         ctx.z = z; return z * top / (top + torch.where(z >= 0, 2 * e * e, torch.full_like(e, 2)))"""
 
+GOOD = "ax.set_title(label)"
+
 RIGHT = {
     "draw_digits": [
         digits("ax.pcolormesh(im)", "ax.invert_yaxis()", "ax.set_title(label, loc='left')"),
         digits("ax.imshow(im[::-1], origin='lower', cmap='gray')", "ax.set(title=f'= {label}')"),
+        digits("ax.imshow(np.stack([im] * 3, axis=2), alpha=np.ones(im.shape))", GOOD),
         digits("plt.sca(ax)", "plt.imshow(im.astype(float), vmin=0)", "plt.title(f'a {label}')"),
     ],
     "split_examples": [
@@ -155,8 +158,6 @@ RIGHT = {
         choice("next(k for k, v in enumerate(a.tolist()) if v >= top - e)", rate="[*rates][i]"),
     ],
 }  # fmt: skip
-
-GOOD = "ax.set_title(label)"
 
 WRONG = {
     "draw_digits": [

@@ -279,6 +279,11 @@ def test_a_whole_package_stays_and_a_damaged_one_is_installed_again(library):
     assert not (library / "tiny-1.0.dist-info").exists()
 
 
+def test_so_is_one_whose_record_a_power_cut_left_empty(library):
+    (library / "tiny-1.0.dist-info" / "RECORD").write_bytes(200_000 * b"\0")
+    assert setup_env.forget_damaged(library.parents[2]) == ["tiny"]
+
+
 @pytest.mark.parametrize("missing", ["tiny.py", "tiny-1.0.dist-info/RECORD"])
 def test_so_is_one_without_a_file_or_a_record(library, missing):
     (library / missing).unlink()

@@ -70,3 +70,13 @@ def test_the_explorer_counts_the_shut_neurons():
     assert "on 75% of the images in layer 1, on 94% in layer 2" in said
     other, another = explorer.drawn(epoch=record_runs.EPOCHS[4], **where)
     assert "0 of 200" in other and png != another
+    data["accuracy"][1, 1, 2, 4:] = np.nan
+    assert "diverged, all its numbers are NaN" in explorer.drawn(epoch=13, **where)[0]
+
+
+def test_a_network_that_diverged_has_no_accuracy():
+    split = mnist.split(mnist.stand_in(0, 100, 40), 100)
+    model = mlp((784, 4, 4, 10), "leaky_relu")
+    nn.init.constant_(model[0].weight, float("inf"))
+    found = record_runs.train(model, "leaky_relu", 1.0, split, (0, 1))
+    assert np.isnan(found["accuracy"]).all()
