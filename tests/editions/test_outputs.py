@@ -9,7 +9,9 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from tests.editions.notebooks import ROOT, SOLUTIONS, read
 
-PATHS = sorted((ROOT / "notebooks").glob("**/*.ipynb"))
+PATHS = sorted((ROOT / "notebooks").glob("*.ipynb")) + sorted(
+    (ROOT / "notebooks/solutions").glob("*.ipynb")
+)
 
 
 def faults(notebook, solved):
